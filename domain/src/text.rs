@@ -1,0 +1,44 @@
+//! Bounded text: what clients write that the shop stores.
+
+use crate::FieldError;
+
+/// The longest name of a product, in characters.
+pub const NAME_MAX_CHARS: usize = 200;
+/// The longest description of a product, in characters.
+pub const DESCRIPTION_MAX_CHARS: usize = 20_000;
+/// The longest note or reason, in characters.
+pub const NOTE_MAX_CHARS: usize = 2_000;
+/// The largest free-form object (attributes, an address), in bytes of compact JSON.
+pub const OBJECT_MAX_BYTES: usize = 16_384;
+
+/// Checks that `text` has between `min` and `max` characters and none that Postgres cannot store.
+pub fn check(field: &str, text: &str, min: usize, max: usize) -> Result<(), FieldError> {
+    let chars = text.chars().count();
+    if chars < min || chars > max {
+        return Err(FieldError::new(
+            field,
+            format!("must have {min} to {max} characters, has {chars}"),
+        ));
+    }
+    if text.contains('\0') {
+        return Err(FieldError::new(field, "must not contain a NUL character"));
+    }
+    Ok(())
+}
+
+/// Checks a free-form JSON object's size and that it has no NUL character.
+pub fn check_object(field: &str, object: &crate::JsonObject) -> Result<(), FieldError> {
+    let text = object.as_str();
+    if text.len() > OBJECT_MAX_BYTES {
+        let bytes = text.len();
+        return Err(FieldError::new(
+            field,
+            format!("must be at most {OBJECT_MAX_BYTES} bytes of JSON, is {bytes}"),
+        ));
+    }
+    // serde_json writes U+0000 as this escape; jsonb refuses it.
+    if text.contains("\\u0000") {
+        return Err(FieldError::new(field, "must not contain a NUL character"));
+    }
+    Ok(())
+}
