@@ -1,0 +1,188 @@
+//! The pool of connections, and how long anybody waits for Postgres.
+
+use std::{io, time::Duration};
+
+use holdfast_domain::Timestamp;
+use sqlx::{
+    Connection, PgConnection, PgPool,
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use tokio::time::timeout;
+
+use crate::StoreError;
+
+pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
+
+/// A connection that has been idle for longer is tried before it is used.
+const TRUSTED_IDLE: Duration = Duration::from_millis(500);
+/// How long an answer may take beyond what Postgres allows its statement.
+const ANSWER_GRACE: Duration = Duration::from_secs(1);
+
+/// How long one statement of a migration may take.
+const MIGRATION_LIMIT: Duration = Duration::from_secs(3_600);
+
+/// How the store uses Postgres.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// Connections of this process at most.
+    pub max_connections: u32,
+    /// How long to wait for a free connection, connecting included.
+    pub acquire_timeout: Duration,
+    /// How long one statement may run, waiting for locks included.
+    pub statement_timeout: Duration,
+    /// What the connections call themselves; see [`application_name`](crate::application_name).
+    pub application_name: String,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            max_connections: 16,
+            acquire_timeout: Duration::from_secs(2),
+            statement_timeout: Duration::from_secs(5),
+            application_name: "holdfast".to_owned(),
+        }
+    }
+}
+
+/// The shop in Postgres. Cloning shares the pool.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: PgPool,
+    options: StoreOptions,
+}
+
+impl Store {
+    /// Connects. At least one connection is made, so an unreachable Postgres is found here.
+    pub async fn connect(url: &str, options: StoreOptions) -> Result<Self, StoreError> {
+        let statement_timeout_ms = options.statement_timeout.as_millis().to_string();
+        let connect_options = connect_options(url, &options.application_name)?.options([
+            ("statement_timeout", statement_timeout_ms.as_str()),
+            ("synchronous_commit", "on"),
+            // Plans are made for the values at hand: the filters of lists are optional, and a plan that
+            // was made for an empty shop must not serve a full one. The lane has its own setting.
+            ("plan_cache_mode", "force_custom_plan"),
+        ]);
+        let pool = PgPoolOptions::new()
+            .max_connections(options.max_connections)
+            .acquire_timeout(options.acquire_timeout)
+            // Trying every connection would cost each write a round trip.
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
+                Box::pin(async move {
+                    if meta.idle_for > TRUSTED_IDLE {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
+            .connect_with(connect_options)
+            .await
+            .map_err(StoreError::Unavailable)?;
+        Ok(Self { pool, options })
+    }
+
+    /// Brings the schema up to date. Several nodes may do this at once.
+    ///
+    /// # Errors
+    /// [`StoreError::Migration`]: a migration failed, or stands in the database in another form.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        // Building an index may take its time, and so may waiting for another node that builds it.
+        let mut connection = self.connect_unhurried(MIGRATION_LIMIT).await?;
+        MIGRATIONS
+            .run(&mut connection)
+            .await
+            .map_err(StoreError::Migration)?;
+        connection.close().await.map_err(StoreError::Unavailable)
+    }
+
+    /// Tells whether every migration of this release has been applied.
+    pub async fn is_ready(&self) -> Result<bool, StoreError> {
+        let exists = self
+            .run(async |c| {
+                sqlx::query_scalar!(r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "exists!""#)
+                    .fetch_one(c)
+                    .await
+            })
+            .await?;
+        if !exists {
+            return Ok(false);
+        }
+        let applied = self
+            .run(async |c| {
+                sqlx::query_scalar!("SELECT version FROM _sqlx_migrations WHERE success")
+                    .fetch_all(c)
+                    .await
+            })
+            .await?;
+        Ok(MIGRATIONS
+            .iter()
+            .all(|migration| applied.contains(&migration.version)))
+    }
+
+    /// Reads the Postgres clock.
+    pub async fn server_time(&self) -> Result<Timestamp, StoreError> {
+        let now = self
+            .run(async |c| {
+                sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#)
+                    .fetch_one(c)
+                    .await
+            })
+            .await?;
+        Ok(Timestamp::from(now))
+    }
+
+    /// Makes a connection apart from the pool whose statements may take up to `limit`.
+    pub(crate) async fn connect_unhurried(&self, limit: Duration) -> Result<PgConnection, StoreError> {
+        let statement_timeout_ms = limit.as_millis().to_string();
+        let options = (*self.pool.connect_options())
+            .clone()
+            .options([("statement_timeout", statement_timeout_ms.as_str())]);
+        timeout(self.options.acquire_timeout, PgConnection::connect_with(&options))
+            .await
+            .unwrap_or(Err(sqlx::Error::PoolTimedOut))
+            .map_err(StoreError::Unavailable)
+    }
+
+    /// Closes all connections, once their statements have ended.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// Runs one statement on a connection of the pool, for no longer than it may take.
+    ///
+    /// Getting the connection comes first and apart: until then nothing can have been written.
+    pub(crate) async fn run<T>(
+        &self,
+        statement: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
+    ) -> Result<T, StoreError> {
+        let mut connection = self.pool.acquire().await.map_err(StoreError::Unavailable)?;
+        let limit = self.options.statement_timeout + ANSWER_GRACE;
+        let answer = within(limit, statement(&mut connection)).await;
+        if matches!(answer, Err(StoreError::OutcomeUnknown(_))) {
+            // The answer may still arrive: trying the connection for reuse could take for ever.
+            connection.close_on_drop();
+        }
+        answer
+    }
+}
+
+/// Reads where Postgres is and gives the connections to it a name.
+pub(crate) fn connect_options(url: &str, application_name: &str) -> Result<PgConnectOptions, StoreError> {
+    let options: PgConnectOptions = url.parse().map_err(StoreError::Unavailable)?;
+    Ok(options.application_name(application_name))
+}
+
+/// Waits for an answer for no longer than `limit`.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    answer: impl Future<Output = sqlx::Result<T>>,
+) -> Result<T, StoreError> {
+    match timeout(limit, answer).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(StoreError::OutcomeUnknown(sqlx::Error::Io(
+            io::ErrorKind::TimedOut.into(),
+        ))),
+    }
+}

@@ -1,0 +1,13 @@
+//! The store against a real Postgres: what the constraints and the functions promise.
+
+mod accounts;
+mod audit;
+mod bench;
+mod catalogue;
+mod cluster;
+mod draft;
+mod fence;
+mod lane;
+mod orders;
+mod sessions;
+mod shop;
