@@ -1,0 +1,134 @@
+//! Signing in.
+//!
+//! A password is compared off the actor, so that one account's logins use all cores. No more are
+//! compared at once than may still fail: the rest wait until those are decided.
+
+use holdfast_domain::{
+    Refusal, Session, User, UserId,
+    account::{LOCKOUT_FAILURES, LoginAttempts},
+};
+use ractor::{ActorProcessingErr, ActorRef};
+
+use super::{Account, AccountMessage, PARKED_MAX, State};
+use crate::{
+    command::{LoggedIn, Login, Reply},
+    entity::{Context, Fault, Outcome, ReplyTo, done, refused},
+    hashing::HashingError,
+};
+
+/// Starts to compare a login's password, or parks or refuses the login.
+#[expect(clippy::unnecessary_wraps, reason = "the shape of an actor's handler")]
+pub(super) fn begin(
+    account: &Account,
+    myself: &ActorRef<AccountMessage>,
+    state: &mut State,
+    login: Login,
+    reply_to: ReplyTo,
+) -> Result<(), ActorProcessingErr> {
+    let now = account.context.now();
+    if let Err(locked) = state.attempts.admit(0, now) {
+        let _ = reply_to.send(refused(locked));
+        return Ok(());
+    }
+    if state.attempts.admit(state.comparing, now).is_err() {
+        if state.parked.len() >= PARKED_MAX {
+            let _ = reply_to.send(Err(Fault::Overloaded));
+        } else {
+            state.parked.push_back((login, reply_to));
+        }
+        return Ok(());
+    }
+    state.comparing += 1;
+    // An account that was bound to this address elsewhere is not this address's any more.
+    let credentials = state
+        .user
+        .as_ref()
+        .filter(|credentials| credentials.user.email == login.email);
+    let user = credentials.map(|credentials| Box::new(credentials.user.clone()));
+    let stored = credentials.map(|credentials| credentials.password_hash.clone());
+    let (hasher, myself) = (account.context.shared.hasher.clone(), myself.clone());
+    tokio::spawn(async move {
+        let is_right = hasher.verify(login.password.clone(), stored).await;
+        // Fails only if the account is gone; the caller sees that its reply was dropped.
+        let _ = myself.send_message(AccountMessage::Compared {
+            login: Box::new(login),
+            user,
+            is_right,
+            reply_to,
+        });
+    });
+    Ok(())
+}
+
+/// Begins the session, or counts the failure.
+pub(super) async fn finish(
+    account: &Account,
+    state: &mut State,
+    login: &Login,
+    user: Option<&User>,
+    is_right: Result<bool, HashingError>,
+) -> Outcome {
+    state.comparing = state.comparing.saturating_sub(1);
+    let context = &account.context;
+    match (is_right?, user) {
+        (true, Some(user)) if !is_disabled(state) => begin_session(context, state, login, user).await,
+        _ => {
+            let attempts = state.attempts.fail(context.now());
+            context
+                .shared
+                .store
+                .login_attempts_save(&context.lease, UserId(account.id), attempts)
+                .await?;
+            state.attempts = attempts;
+            refused(Refusal::InvalidCredentials)
+        }
+    }
+}
+
+/// Takes up parked logins, as many as may be compared now.
+pub(super) fn unpark(
+    account: &Account,
+    myself: &ActorRef<AccountMessage>,
+    state: &mut State,
+) -> Result<(), ActorProcessingErr> {
+    for _ in 0..LOCKOUT_FAILURES {
+        let Some((login, reply_to)) = state.parked.pop_front() else {
+            break;
+        };
+        begin(account, myself, state, login, reply_to)?;
+    }
+    Ok(())
+}
+
+fn is_disabled(state: &State) -> bool {
+    state
+        .user
+        .as_ref()
+        .is_none_or(|credentials| credentials.user.disabled)
+}
+
+async fn begin_session(context: &Context, state: &mut State, login: &Login, user: &User) -> Outcome {
+    let at = context.now();
+    let session = Session {
+        id: login.session_id,
+        user_id: user.id,
+        current: login.refresh,
+        used: Vec::new(),
+        created_at: at,
+        last_used_at: at,
+        expires_at: at.plus(context.shared.options.refresh_token_ttl),
+        revoked_at: None,
+        user_agent: login.user_agent.chars().take(256).collect(),
+        ip: login.ip.clone(),
+    };
+    context
+        .shared
+        .store
+        .session_create(&context.lease, &session)
+        .await?;
+    state.attempts = LoginAttempts::none();
+    done(Reply::LoggedIn(LoggedIn {
+        user: user.clone(),
+        session_id: session.id,
+    }))
+}

@@ -1,0 +1,51 @@
+//! What an order can be asked.
+
+use holdfast_domain::{
+    OrderId, PaymentId, PaymentProvider,
+    order::{NewFulfilment, NewOrder, OrderPatch},
+};
+use serde::{Deserialize, Serialize};
+
+use super::By;
+
+/// A request to an order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum OrderCommand {
+    /// Places it.
+    Place(By, NewOrder),
+    /// Edits the address or the note, based on a version.
+    Edit(By, OrderId, OrderPatch, i64),
+    /// Pays it.
+    Pay(By, OrderId, Payable),
+    /// Calls it off.
+    Cancel(By, OrderId, Option<String>),
+    /// Ships units of it.
+    Fulfil(By, OrderId, NewFulfilment),
+    /// Goes on with what a lost owner or a lost message left undone.
+    Resume(OrderId),
+}
+
+impl OrderCommand {
+    /// Returns the order that is asked.
+    pub fn order_id(&self) -> OrderId {
+        match self {
+            Self::Place(_, new) => new.id,
+            Self::Edit(_, id, ..)
+            | Self::Pay(_, id, _)
+            | Self::Cancel(_, id, _)
+            | Self::Fulfil(_, id, _)
+            | Self::Resume(id) => *id,
+        }
+    }
+}
+
+/// A payment to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payable {
+    /// The payment's id.
+    pub id: PaymentId,
+    /// Who moves the money.
+    pub provider: PaymentProvider,
+    /// The provider's own name for how.
+    pub method: String,
+}

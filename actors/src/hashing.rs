@@ -1,0 +1,192 @@
+//! Password hashing: argon2id, off the async threads, a bounded number at once.
+
+use std::{sync::Arc, time::Duration};
+
+use argon2::{
+    Algorithm, Argon2, Params, Version,
+    password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
+};
+use tokio::sync::Semaphore;
+
+/// How hard a password is to guess from its hash. The defaults are OWASP's.
+#[derive(Clone, Copy, Debug)]
+pub struct HashingOptions {
+    /// Memory, in KiB.
+    pub memory_kib: u32,
+    /// Passes over the memory.
+    pub passes: u32,
+    /// Lanes of the memory.
+    pub parallelism: u32,
+    /// How many passwords are hashed at once. More than there are cores makes each slower.
+    pub threads: usize,
+    /// How many more may wait.
+    pub waiting: usize,
+    /// How long one may wait.
+    pub patience: Duration,
+}
+
+impl Default for HashingOptions {
+    fn default() -> Self {
+        Self {
+            memory_kib: 19_456,
+            passes: 2,
+            parallelism: 1,
+            threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            waiting: 256,
+            patience: Duration::from_secs(5),
+        }
+    }
+}
+
+impl HashingOptions {
+    fn argon2(&self) -> Result<Argon2<'static>, HashingError> {
+        let params = Params::new(self.memory_kib, self.passes, self.parallelism, None)
+            .map_err(|_| HashingError::Malformed)?;
+        Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+    }
+}
+
+/// Why a password was neither hashed nor verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HashingError {
+    /// Too many wait already, or this one waited for too long.
+    #[error("too many passwords are being hashed")]
+    Overloaded,
+    /// The parameters or a stored hash make no sense.
+    #[error("the password hash or its parameters are malformed")]
+    Malformed,
+}
+
+/// Hashes and verifies passwords.
+#[derive(Clone)]
+pub(crate) struct Hasher {
+    argon2: Argon2<'static>,
+    running: Arc<Semaphore>,
+    admitted: Arc<Semaphore>,
+    patience: Duration,
+    /// A hash of no account's password. Verified for addresses that have no account, so that an
+    /// unknown address takes as long as a wrong password.
+    decoy: Arc<str>,
+}
+
+impl Hasher {
+    /// Starts with nothing to do. Hashes once, for the decoy.
+    pub(crate) fn new(options: HashingOptions) -> Result<Self, HashingError> {
+        let argon2 = options.argon2()?;
+        let decoy = hash(&argon2, &uuid::Uuid::from_bytes(rand::random()).to_string())?;
+        Ok(Self {
+            argon2,
+            running: Arc::new(Semaphore::new(options.threads.max(1))),
+            admitted: Arc::new(Semaphore::new(options.threads.max(1) + options.waiting)),
+            patience: options.patience,
+            decoy: decoy.into(),
+        })
+    }
+
+    /// Hashes a password into a PHC string.
+    pub(crate) async fn hash(&self, password: String) -> Result<String, HashingError> {
+        self.run(move |argon2| hash(argon2, &password)).await
+    }
+
+    /// Tells whether a password is the hashed one; `None`: there is no account, and it never is.
+    pub(crate) async fn verify(
+        &self,
+        password: String,
+        stored: Option<String>,
+    ) -> Result<bool, HashingError> {
+        let decoy = Arc::clone(&self.decoy);
+        self.run(move |argon2| {
+            let expected = PasswordHash::new(stored.as_deref().unwrap_or(&decoy));
+            let expected = expected.map_err(|_| HashingError::Malformed)?;
+            let matches = argon2.verify_password(password.as_bytes(), &expected).is_ok();
+            Ok(matches && stored.is_some())
+        })
+        .await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Argon2<'static>) -> Result<T, HashingError> + Send + 'static,
+    ) -> Result<T, HashingError> {
+        let _admitted = self
+            .admitted
+            .try_acquire()
+            .map_err(|_| HashingError::Overloaded)?;
+        let running = Arc::clone(&self.running).acquire_owned();
+        let running = tokio::time::timeout(self.patience, running)
+            .await
+            .map_err(|_| HashingError::Overloaded)?;
+        let argon2 = self.argon2.clone();
+        let worked = tokio::task::spawn_blocking(move || {
+            // Held by the thread: a caller that goes away does not make room for another.
+            let _running = running;
+            work(&argon2)
+        });
+        worked.await.map_err(|_| HashingError::Malformed)?
+    }
+}
+
+/// Hashes one password, where no node runs that would do it.
+///
+/// # Errors
+/// The parameters make no sense.
+pub fn hash_password(password: &str, options: HashingOptions) -> Result<String, HashingError> {
+    hash(&options.argon2()?, password)
+}
+
+fn hash(argon2: &Argon2<'static>, password: &str) -> Result<String, HashingError> {
+    let hash = argon2
+        .hash_password(password.as_bytes())
+        .map_err(|_| HashingError::Malformed)?;
+    Ok(hash.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hasher() -> Hasher {
+        Hasher::new(HashingOptions {
+            memory_kib: 64,
+            passes: 1,
+            ..HashingOptions::default()
+        })
+        .expect("sane")
+    }
+
+    #[tokio::test]
+    async fn a_password_verifies_against_its_hash_alone() {
+        let hasher = hasher();
+        let hash = hasher.hash("correct horse".into()).await.expect("hashes");
+        assert_eq!(
+            hasher.verify("correct horse".into(), Some(hash.clone())).await,
+            Ok(true)
+        );
+        assert_eq!(
+            hasher.verify("battery staple".into(), Some(hash)).await,
+            Ok(false)
+        );
+    }
+
+    #[tokio::test]
+    async fn without_an_account_no_password_is_right() {
+        assert_eq!(hasher().verify("correct horse".into(), None).await, Ok(false));
+    }
+
+    #[tokio::test]
+    async fn too_many_at_once_are_refused() {
+        let options = HashingOptions {
+            memory_kib: 64,
+            passes: 1,
+            threads: 1,
+            waiting: 0,
+            ..HashingOptions::default()
+        };
+        let hasher = Hasher::new(options).expect("sane");
+        let _busy = hasher.admitted.try_acquire().expect("free");
+        assert_eq!(
+            hasher.hash("correct horse".into()).await,
+            Err(HashingError::Overloaded)
+        );
+    }
+}

@@ -1,0 +1,162 @@
+//! The lane: where a node's decisions about stock and orders become durable.
+//!
+//! Entities decide in memory and submit an [`Intent`]; one commit is in flight, and what queues
+//! meanwhile becomes the next batch. A reply rests on the commit: the products concerned are told
+//! first, then whoever waits.
+//!
+//! *Invariant*: a commit whose outcome is unknown is asked again under the same batch id until
+//! Postgres has answered. Nothing is ever told from memory.
+
+mod assembly;
+mod intent;
+mod queue;
+#[cfg(test)]
+mod tests;
+
+use std::{sync::Arc, time::Duration};
+
+use holdfast_domain::StockLevel;
+use holdfast_store::{Batch, Store, StoreError};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::oneshot;
+
+pub(crate) use intent::{Intent, LaneError, OperationIntent, Remembered, StockIntent};
+pub(crate) use queue::{BatchEnd, LaneIdentity, LaneLimits, LaneQueue};
+
+use crate::{clock::PgClock, product::Hold};
+
+/// The longest wait between two attempts at a commit whose outcome is unknown.
+const RETRY_MAX: Duration = Duration::from_millis(500);
+
+/// What the lane receives.
+pub(crate) enum LaneMessage {
+    /// An entity wants something committed.
+    Submit(Box<Intent>, Ticket),
+    /// The batch in flight has ended.
+    Ended(BatchEnd),
+}
+
+impl ractor::Message for LaneMessage {}
+
+/// What waits for an intent: the holds that it uses up, and whoever asked.
+pub(crate) struct Ticket {
+    /// One for each stock intent, in their order.
+    holds: Vec<Hold>,
+    reply: oneshot::Sender<Result<Vec<StockLevel>, LaneError>>,
+}
+
+impl Ticket {
+    fn settle(self, settled: Result<Vec<StockLevel>, LaneError>) {
+        match &settled {
+            Ok(levels) => {
+                for (hold, level) in self.holds.into_iter().zip(levels) {
+                    hold.committed(*level);
+                }
+            }
+            // Dropping the holds gives the units back.
+            Err(error) => self.holds.into_iter().for_each(|hold| hold.failed(error)),
+        }
+        // Fails only if the caller has stopped waiting; the commit stands all the same.
+        let _ = self.reply.send(settled);
+    }
+}
+
+/// Submits an intent and waits until it is durable or refused.
+///
+/// `holds` are the promises that the intent uses up, one for each of its stock intents.
+pub(crate) async fn commit(
+    lane: &ActorRef<LaneMessage>,
+    intent: Intent,
+    holds: Vec<Hold>,
+) -> Result<Vec<StockLevel>, Fault> {
+    let (reply, answer) = oneshot::channel();
+    let ticket = Ticket { holds, reply };
+    lane.send_message(LaneMessage::Submit(Box::new(intent), ticket))
+        .map_err(|_| Fault::Lost)?;
+    answer.await.map_err(|_| Fault::Lost)?.map_err(Fault::Lane)
+}
+
+/// Why a commit did not happen, or may not have.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// The lane is gone; the outcome is unknown.
+    Lost,
+    /// The lane refused; nothing was written.
+    Lane(LaneError),
+}
+
+/// The lane's actor.
+pub(crate) struct Lane {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<PgClock>,
+    pub(crate) identity: LaneIdentity,
+    pub(crate) limits: LaneLimits,
+}
+
+impl Actor for Lane {
+    type Msg = LaneMessage;
+    type State = LaneQueue<Ticket>;
+    type Arguments = ();
+
+    async fn pre_start(&self, _: ActorRef<LaneMessage>, (): ()) -> Result<Self::State, ActorProcessingErr> {
+        Ok(LaneQueue::new(self.identity.clone(), self.limits))
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<LaneMessage>,
+        message: LaneMessage,
+        queue: &mut LaneQueue<Ticket>,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            LaneMessage::Submit(intent, ticket) => {
+                if let Err(ticket) = queue.submit(*intent, ticket) {
+                    ticket.settle(Err(LaneError::Overloaded));
+                }
+            }
+            LaneMessage::Ended(end) => {
+                for (ticket, settled) in queue.ended(&end) {
+                    ticket.settle(settled);
+                }
+            }
+        }
+        let batch_id = holdfast_domain::id::uuid_v7(self.clock.now(), rand::random());
+        if let Some(batch) = queue.next_batch(batch_id) {
+            tokio::spawn(commit_batch(self.store.clone(), batch, myself));
+        }
+        Ok(())
+    }
+}
+
+/// Commits a batch, asking again while the outcome is unknown, for as long as the lane lives.
+async fn commit_batch(store: Store, batch: Batch, lane: ActorRef<LaneMessage>) {
+    let mut pause = Duration::from_millis(10);
+    let end = loop {
+        match store.lane_commit(&batch).await {
+            Ok(_) => break BatchEnd::Committed,
+            Err(StoreError::Fenced { .. }) => break BatchEnd::Fenced,
+            Err(StoreError::Version(stale)) => break BatchEnd::Conflicts(stale),
+            Err(StoreError::Duplicate(duplicates)) => break BatchEnd::Duplicates(duplicates),
+            Err(error) if error.is_certainly_aborted() && !error.is_unavailable() => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the store refused a batch"
+                );
+                break BatchEnd::Rejected;
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a commit's outcome is unknown"
+                );
+                if lane.get_status() >= ractor::ActorStatus::Stopping {
+                    return;
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(RETRY_MAX);
+            }
+        }
+    };
+    // Fails only if the lane is gone, and with it everyone who waited.
+    let _ = lane.send_message(LaneMessage::Ended(end));
+}

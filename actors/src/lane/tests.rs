@@ -1,0 +1,242 @@
+//! The queue, driven without a database.
+
+use holdfast_domain::{
+    Fingerprint, MovementId, MovementKind, NodeId, Operation, OperationKey, ProductId, StockLevel, Timestamp,
+    UserId, stock::StockChange,
+};
+use holdfast_store::{Batch, Stale};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::{
+    BatchEnd, Intent, LaneError, LaneIdentity, LaneLimits, LaneQueue, OperationIntent, Remembered,
+    StockIntent,
+};
+
+const AT: Timestamp = Timestamp::from_unix_micros(1_700_000_000_000_000);
+
+fn queue(batch_intents: usize, waiting_intents: usize) -> LaneQueue<u32> {
+    let identity = LaneIdentity {
+        node_id: NodeId::mint(AT, [1; 10]),
+        lane: 0,
+    };
+    LaneQueue::new(
+        identity,
+        LaneLimits {
+            batch_intents,
+            waiting_intents,
+            heads: 1_000,
+        },
+    )
+}
+
+fn level(product: u8, on_hand: u32) -> StockLevel {
+    StockLevel {
+        product_id: ProductId::mint(AT, [product; 10]),
+        on_hand,
+        reserved: 0,
+        version: 1,
+    }
+}
+
+fn reserve(base: StockLevel, units: i64) -> Intent {
+    let change = StockChange {
+        movement_id: MovementId::mint(AT, [2; 10]),
+        kind: MovementKind::Reserve,
+        delta_on_hand: 0,
+        delta_reserved: units,
+        order_id: None,
+        reason: None,
+        note: None,
+        actor_id: UserId::mint(AT, [3; 10]),
+        at: AT,
+    };
+    let stock = StockIntent {
+        base,
+        changes: vec![change],
+        only_at: None,
+        low_stock_threshold: None,
+    };
+    Intent {
+        stock: vec![stock],
+        ..Intent::default()
+    }
+}
+
+fn submit(queue: &mut LaneQueue<u32>, intent: Intent, ticket: u32) {
+    assert_eq!(queue.submit(intent, ticket), Ok(()));
+}
+
+fn next(queue: &mut LaneQueue<u32>) -> Batch {
+    queue
+        .next_batch(Uuid::from_u128(7))
+        .expect("something waits and nothing is in flight")
+}
+
+#[test]
+fn what_queues_while_a_batch_is_in_flight_becomes_the_next() {
+    let mut queue = queue(256, 256);
+    submit(&mut queue, reserve(level(1, 10), 1), 1);
+    assert_eq!(next(&mut queue).movements.len(), 1);
+    submit(&mut queue, reserve(level(1, 10), 1), 2);
+    submit(&mut queue, reserve(level(1, 10), 1), 3);
+    assert!(queue.next_batch(Uuid::nil()).is_none(), "one commit is in flight");
+    assert_eq!(queue.ended(&BatchEnd::Committed).len(), 1);
+    assert_eq!(next(&mut queue).movements.len(), 2);
+}
+
+#[test]
+fn a_product_is_written_once_in_a_batch_and_its_versions_are_dense() {
+    let mut queue = queue(256, 256);
+    for ticket in 0..3 {
+        submit(&mut queue, reserve(level(1, 10), 2), ticket);
+    }
+    let batch = next(&mut queue);
+    assert_eq!(batch.stock.len(), 1);
+    assert_eq!(batch.stock[0].expected_version, 1);
+    assert_eq!(
+        batch.stock[0].level,
+        StockLevel {
+            reserved: 6,
+            version: 4,
+            ..level(1, 10)
+        }
+    );
+    let versions: Vec<_> = batch
+        .movements
+        .iter()
+        .map(|movement| movement.level.version)
+        .collect();
+    assert_eq!(versions, [2, 3, 4]);
+}
+
+#[test]
+fn a_conflict_hits_its_own_intents_and_the_others_go_again() {
+    let mut queue = queue(256, 256);
+    submit(&mut queue, reserve(level(1, 10), 1), 1);
+    submit(&mut queue, reserve(level(2, 10), 1), 2);
+    next(&mut queue);
+    let stale = Stale::Stock {
+        product_id: level(1, 10).product_id,
+        version: Some(9),
+    };
+    let told = queue.ended(&BatchEnd::Conflicts(vec![stale]));
+    assert_eq!(told, vec![(1, Err(LaneError::Conflict))]);
+    let retried = next(&mut queue);
+    assert_eq!(retried.stock.len(), 1);
+    assert_eq!(retried.stock[0].level.product_id, level(2, 10).product_id);
+}
+
+#[test]
+fn a_conflict_about_nobody_ends_the_batch_instead_of_repeating_it() {
+    let mut queue = queue(256, 256);
+    submit(&mut queue, reserve(level(1, 10), 1), 1);
+    next(&mut queue);
+    let stale = Stale::Stock {
+        product_id: level(9, 0).product_id,
+        version: None,
+    };
+    assert_eq!(
+        queue.ended(&BatchEnd::Conflicts(vec![stale])),
+        vec![(1, Err(LaneError::Conflict))]
+    );
+    assert!(queue.next_batch(Uuid::nil()).is_none());
+}
+
+#[test]
+fn a_statement_of_stock_that_lost_a_race_is_told_when_the_winner_is_durable() {
+    let mut queue = queue(256, 256);
+    submit(&mut queue, reserve(level(1, 10), 1), 1);
+    let mut late = reserve(level(1, 10), 1);
+    late.stock[0].only_at = Some(1);
+    submit(&mut queue, late, 2);
+    assert_eq!(
+        next(&mut queue).movements.len(),
+        1,
+        "the late one is not in the batch"
+    );
+    let told = queue.ended(&BatchEnd::Committed);
+    assert!(told.contains(&(2, Err(LaneError::StockVersion { current: 2 }))));
+    assert_eq!(told.len(), 2);
+}
+
+#[test]
+fn of_two_intents_under_one_operation_the_second_waits_for_the_first() {
+    let mut queue = queue(256, 256);
+    for ticket in 0..2 {
+        let operation = Operation {
+            principal: Uuid::nil(),
+            route: "POST /v1/products".into(),
+            key: OperationKey::made(Uuid::nil()),
+            fingerprint: Fingerprint([0; 32]),
+            named_by_client: true,
+        };
+        let remembered = Remembered::Stock;
+        let operation = Some(OperationIntent {
+            operation,
+            remembered,
+            at: AT,
+        });
+        submit(
+            &mut queue,
+            Intent {
+                operation,
+                ..reserve(level(1, 10), 1)
+            },
+            ticket,
+        );
+    }
+    assert_eq!(next(&mut queue).operations.len(), 1);
+    assert_eq!(queue.ended(&BatchEnd::Committed).len(), 1);
+    assert_eq!(next(&mut queue).operations.len(), 1);
+}
+
+#[test]
+fn a_full_queue_gives_the_ticket_back() {
+    let mut queue = queue(1, 2);
+    submit(&mut queue, reserve(level(1, 10), 1), 1);
+    submit(&mut queue, reserve(level(1, 10), 1), 2);
+    assert_eq!(queue.submit(reserve(level(1, 10), 1), 3), Err(3));
+}
+
+#[test]
+fn a_fenced_batch_is_refused_whole() {
+    let mut queue = queue(256, 256);
+    submit(&mut queue, reserve(level(1, 10), 1), 1);
+    submit(&mut queue, reserve(level(2, 10), 1), 2);
+    next(&mut queue);
+    assert_eq!(
+        queue.ended(&BatchEnd::Fenced),
+        vec![(1, Err(LaneError::Fenced)), (2, Err(LaneError::Fenced))]
+    );
+}
+
+proptest! {
+    /// Whatever commits and conflicts, the counters that a batch expects are those that the last
+    /// committed one left, and no unit is promised twice.
+    #[test]
+    fn batches_chain_and_never_oversell(steps in prop::collection::vec((1_i64..4, 0_u8..4), 1..200)) {
+        let mut queue = queue(8, 1_000);
+        let mut stored = level(1, 100);
+        for (ticket, (units, end)) in steps.into_iter().enumerate() {
+            let ticket = u32::try_from(ticket).unwrap_or(u32::MAX);
+            submit(&mut queue, reserve(stored, units), ticket);
+            if end == 0 {
+                continue;
+            }
+            let Some(batch) = queue.next_batch(Uuid::from_u128(u128::from(ticket))) else { continue };
+            let write = batch.stock.first().copied();
+            if let Some(write) = write {
+                prop_assert_eq!(write.expected_version, stored.version);
+                prop_assert!(write.level.reserved <= write.level.on_hand);
+            }
+            if end == 3 {
+                let stale = Stale::Stock { product_id: stored.product_id, version: Some(stored.version) };
+                queue.ended(&BatchEnd::Conflicts(vec![stale]));
+            } else {
+                queue.ended(&BatchEnd::Committed);
+                stored = write.map_or(stored, |write| write.level);
+            }
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The actors of a shop: entities, the lane that commits for them, and the cluster that they live in.
+//!
+//! Layer: `node -> http -> actors -> store -> domain`. What HTTP calls is [`Client`].
+//!
+//! # Supervision
+//! ```text
+//! Root                     one for a node; replaces what fails below it
+//! |- Lane                  group commit: one batch in flight, what queues meanwhile is the next
+//! |- Membership            heartbeats, suspicion, claims, hand-over
+//! |- ShardSupervisor       one for an owned shard; forgets entities that end
+//! |  |- Account            logins and lockout, credentials, role
+//! |  |- SessionActor       refresh rotation and revocation
+//! |  |- ProductActor       catalogue entry, and stock as committed and as promised
+//! |  `- OrderActor         the state machine of a placed order
+//! Link                     sessions with peers, and the gateway: the one actor that peers can address
+//! ```
+//! A failed entity is spawned anew from Postgres when it is next asked, after a pause that grows. A
+//! lost node's shards are claimed by the others, and their entities spawn there in the same way.
+//!
+//! # Invariants
+//! - An entity's memory is a cache of Postgres. Whenever the two may disagree, the entity ends.
+//! - Nobody is told of a state that is not durable, neither of a success nor of a refusal.
+//! - Every mutation carries an operation, recorded in the same commit as its effect, so that asking
+//!   again is always safe. That is why the [router](crate::Client) may.
+//! - No clock stands in a safety argument: timers only decide how fast things recover.
+
+mod access;
+mod account;
+pub mod client;
+mod clock;
+pub mod command;
+mod dispatch;
+mod entity;
+mod error;
+mod hashing;
+mod inbound;
+mod lane;
+pub mod link;
+mod map;
+mod membership;
+mod node;
+mod operations;
+mod order;
+mod product;
+mod router;
+mod session;
+mod shard;
+mod signing;
+pub mod wire;
+
+pub use account::mint_user_id;
+pub use client::Client;
+pub use error::Error;
+pub use hashing::{HashingError, HashingOptions, hash_password};
+pub use node::{Ended, Node, NodeOptions, StartError};

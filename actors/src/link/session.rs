@@ -1,0 +1,192 @@
+//! A session that is held with a peer, and the calls in flight over it.
+//!
+//! The gateway's shadow is looked up once, when the session becomes ready, among the children of
+//! *this* session: process groups and registries are shared by all nodes of a process, and ids of
+//! remote actors are only unique within a session.
+//!
+//! A call counts as in flight until it is answered, its session ends, or `idle_timeout` has passed,
+//! even if its caller stopped waiting long before: its frame may still stand in the session's
+//! writer queue, which has no bound of its own. A peer that takes nothing is dropped after that
+//! time together with its queue, so the queue never holds more than the limits below.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ractor::concurrency::{OneshotReceiver, oneshot};
+use ractor::{ActorId, ActorRef};
+use ractor_cluster::NodeSessionMessage;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::connection::Connection;
+use super::counters::Meter;
+use super::error::LinkError;
+use super::gateway::{GatewayMessage, gateway_name};
+use crate::wire::MAX_FRAME_BYTES;
+
+/// How much may be in flight to one peer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) calls: usize,
+    pub(super) bytes: usize,
+    /// How long a call without an answer is taken to be in flight.
+    pub(super) linger: Duration,
+}
+
+/// A session that is ready for calls.
+pub(super) struct Session {
+    pub(super) peer: Uuid,
+    pub(super) meter: Meter,
+    actor: ActorRef<NodeSessionMessage>,
+    gateway: ActorRef<GatewayMessage>,
+    connection: Arc<Connection>,
+    ended: CancellationToken,
+    linger: Duration,
+    calls: Arc<Semaphore>,
+    bytes: Arc<Semaphore>,
+}
+
+impl Session {
+    /// Finds the gateway of `peer` among the children of its session; nothing, if the peer has
+    /// not advertised one.
+    pub(super) fn new(
+        peer: Uuid,
+        actor: ActorRef<NodeSessionMessage>,
+        connection: Arc<Connection>,
+        limits: Limits,
+        meter: Meter,
+    ) -> Option<Self> {
+        let name = gateway_name(peer);
+        let gateway = actor
+            .get_children()
+            .into_iter()
+            .find(|child| !child.get_id().is_local() && child.get_name().as_ref() == Some(&name))?;
+        Some(Self {
+            peer,
+            meter,
+            actor,
+            gateway: gateway.into(),
+            connection,
+            ended: CancellationToken::new(),
+            linger: limits.linger,
+            calls: Arc::new(Semaphore::new(limits.calls)),
+            bytes: Arc::new(Semaphore::new(limits.bytes)),
+        })
+    }
+
+    pub(super) fn id(&self) -> ActorId {
+        self.actor.get_id()
+    }
+
+    /// Sends `frame` and waits for the answer, for no longer than `timeout`.
+    pub(super) async fn call(
+        &self,
+        from: Uuid,
+        frame: Vec<u8>,
+        timeout: Duration,
+    ) -> Result<Vec<u8>, LinkError> {
+        let deadline = Instant::now() + timeout;
+        let admitted = self.admit(frame.len())?;
+        let (port, answer) = oneshot();
+        let linger = timeout.max(self.linger);
+        let mut in_flight = InFlight {
+            waiting: Some((answer, admitted)),
+            until: Instant::now() + linger,
+        };
+        let call = GatewayMessage::Call {
+            from,
+            frame,
+            reply: (port, linger).into(),
+        };
+        if self.gateway.send_message(call).is_err() {
+            // The peer's gateway is gone though its session is not: only a new session can tell
+            // whether another has taken its place.
+            self.end("the gateway is gone");
+            return Err(LinkError::NotConnected);
+        }
+        self.meter.called();
+        tokio::select! {
+            biased;
+            answer = in_flight.answer() => answer,
+            () = self.ended.cancelled() => Err(LinkError::Closed),
+            () = sleep_until(deadline) => Err(LinkError::Timeout),
+        }
+    }
+
+    /// Shows the peer that this node is alive. `ractor_cluster`'s own pings come up to five seconds
+    /// apart, which would not do for a short idle timeout.
+    pub(super) fn beat(&self) {
+        let _ = self.gateway.send_message(GatewayMessage::Beat);
+    }
+
+    /// Ends the session: calls in flight fail at once, and the connection is broken off.
+    pub(super) fn end(&self, reason: &str) {
+        self.ended.cancel();
+        self.actor.stop(Some(reason.to_owned()));
+        self.connection.cut();
+    }
+
+    /// Tells whether no call is in flight.
+    #[cfg(test)]
+    pub(super) fn is_idle(&self, limits: Limits) -> bool {
+        self.calls.available_permits() == limits.calls
+    }
+
+    fn admit(&self, size: usize) -> Result<Admitted, LinkError> {
+        if size > MAX_FRAME_BYTES {
+            return Err(LinkError::FrameTooLarge { size });
+        }
+        let take = |room: &Arc<Semaphore>, amount| {
+            Arc::clone(room)
+                .try_acquire_many_owned(amount)
+                .map_err(|_| LinkError::Overloaded)
+        };
+        let bytes = u32::try_from(size).map_err(|_| LinkError::FrameTooLarge { size })?;
+        Ok(Admitted {
+            _call: take(&self.calls, 1)?,
+            _bytes: take(&self.bytes, bytes)?,
+        })
+    }
+}
+
+/// Room taken up by one call.
+struct Admitted {
+    _call: OwnedSemaphorePermit,
+    _bytes: OwnedSemaphorePermit,
+}
+
+/// A call that has been sent. If its caller leaves, its room is kept until it is over.
+struct InFlight {
+    waiting: Option<(OneshotReceiver<Vec<u8>>, Admitted)>,
+    until: Instant,
+}
+
+impl InFlight {
+    async fn answer(&mut self) -> Result<Vec<u8>, LinkError> {
+        let Some((answer, _)) = &mut self.waiting else {
+            return Err(LinkError::Closed);
+        };
+        let outcome = answer.await.map_err(|_| LinkError::Closed);
+        self.waiting = None;
+        outcome
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let Some((answer, admitted)) = self.waiting.take() else {
+            return;
+        };
+        // Outside a runtime everything is ending anyway, the session included.
+        if let Ok(runtime) = Handle::try_current() {
+            let until = self.until;
+            runtime.spawn(async move {
+                let _ = timeout_at(until, answer).await;
+                drop(admitted);
+            });
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The heartbeat: a thread of its own, with connections of its own.
+//!
+//! A busy runtime or a busy pool must not look like a dead node - and a runtime that hangs must not
+//! look like a living one: the thread stops beating when the runtime has not run for a while.
+
+use std::{
+    io,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use holdfast_store::{HeartbeatConnection, NodeState, StoreError};
+
+use super::MembershipMessage;
+use crate::node::{Inner, Shared};
+
+/// For how long the runtime may not have run before the heartbeat stops.
+const STALL_MAX: Duration = Duration::from_millis(500);
+/// The pause before connecting anew.
+const RECONNECT: Duration = Duration::from_millis(100);
+
+/// The heartbeat's thread. Dropping it stops the heart.
+pub(crate) struct Heartbeat {
+    switch: Arc<Switch>,
+}
+
+#[derive(Default)]
+struct Switch {
+    is_stopped: AtomicBool,
+    is_held: AtomicBool,
+}
+
+impl Heartbeat {
+    /// Starts to beat.
+    pub(crate) fn start(shared: &Shared) -> io::Result<Self> {
+        let switch = Arc::new(Switch::default());
+        let (thread_switch, node) = (Arc::clone(&switch), Arc::downgrade(shared));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        std::thread::Builder::new()
+            .name(format!("beat-{}", shared.options.name))
+            .spawn(move || runtime.block_on(beat_for_life(&node, &thread_switch)))?;
+        Ok(Self { switch })
+    }
+
+    /// Stops for good.
+    pub(crate) fn stop(&self) {
+        self.switch.is_stopped.store(true, Ordering::Release);
+    }
+
+    /// Stops or resumes for a while.
+    pub(crate) fn hold(&self, hold: bool) {
+        self.switch.is_held.store(hold, Ordering::Release);
+    }
+}
+
+impl Drop for Heartbeat {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+async fn beat_for_life(node: &Weak<Inner>, switch: &Switch) {
+    while !switch.is_stopped.load(Ordering::Acquire) {
+        let Some(shared) = node.upgrade() else { return };
+        let (url, node_id) = (shared.options.database_url.clone(), shared.node_id);
+        let timeout = shared.options.suspect_after;
+        drop(shared);
+        let ended = match HeartbeatConnection::connect(&url, node_id, timeout).await {
+            Ok(connection) => beat_until_error(node, switch, connection).await,
+            Err(error) => Err(error),
+        };
+        let Err(error) = ended else { return };
+        if matches!(error, StoreError::Fenced { .. }) {
+            // Its row is gone: a newer incarnation of this name has joined.
+            if let Some(shared) = node.upgrade() {
+                let (map_version, peers) = (0, Vec::new());
+                shared.tell_membership(MembershipMessage::Polled {
+                    map_version,
+                    state: NodeState::Dead,
+                    peers,
+                });
+            }
+            return;
+        }
+        tracing::warn!(error = &error as &dyn std::error::Error, "a heartbeat failed");
+        if let Some(shared) = node.upgrade() {
+            shared.tell_membership(MembershipMessage::PollFailed);
+        }
+        tokio::time::sleep(RECONNECT).await;
+    }
+}
+
+async fn beat_until_error(
+    node: &Weak<Inner>,
+    switch: &Switch,
+    mut connection: HeartbeatConnection,
+) -> Result<(), StoreError> {
+    loop {
+        let Some(shared) = node.upgrade() else {
+            return Ok(());
+        };
+        if switch.is_stopped.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let interval = shared.options.heartbeat_interval;
+        let is_stalled = shared.pulse.stalled_for() > STALL_MAX;
+        if !is_stalled && !switch.is_held.load(Ordering::Acquire) {
+            let sent_at = Instant::now();
+            let beat = connection.beat().await?;
+            shared.pulse.beat(sent_at);
+            shared.clock.learn(beat.now, sent_at.elapsed());
+            let peers = connection.peers().await?;
+            let peers = peers.iter().filter(|peer| peer.node_id != shared.node_id);
+            shared.tell_membership(MembershipMessage::Polled {
+                map_version: beat.map_version,
+                state: beat.state,
+                peers: peers.map(|peer| (peer.node_id, peer.seq)).collect(),
+            });
+        }
+        drop(shared);
+        tokio::time::sleep(interval).await;
+    }
+}

@@ -1,0 +1,70 @@
+//! Signs of life: of this node's runtime, of its heartbeat, and of its peers.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use holdfast_domain::NodeId;
+use parking_lot::Mutex;
+
+/// How often the runtime shows that it is alive.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Signs of life, read and written from the runtime and from the heartbeat's thread.
+pub(crate) struct Pulse {
+    /// When the runtime last showed that it gets to run.
+    ticked_at: Mutex<Instant>,
+    /// When the last heartbeat that went through was sent.
+    beat_at: Mutex<Instant>,
+    /// When each peer's heartbeat was last seen to move.
+    peers: Mutex<HashMap<NodeId, Instant>>,
+}
+
+impl Pulse {
+    pub(crate) fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            ticked_at: Mutex::new(now),
+            beat_at: Mutex::new(now),
+            peers: Mutex::default(),
+        }
+    }
+
+    /// Shows for as long as it is polled that the runtime gets to run.
+    pub(crate) async fn keep_ticking(&self) {
+        let mut ticks = tokio::time::interval(TICK);
+        loop {
+            ticks.tick().await;
+            *self.ticked_at.lock() = Instant::now();
+        }
+    }
+
+    /// Returns for how long the runtime has not shown that it gets to run.
+    pub(crate) fn stalled_for(&self) -> Duration {
+        self.ticked_at.lock().elapsed()
+    }
+
+    /// Notes that a heartbeat went through that was sent at `sent_at`.
+    pub(crate) fn beat(&self, sent_at: Instant) {
+        *self.beat_at.lock() = sent_at;
+    }
+
+    /// Returns how long ago the last heartbeat that went through was sent.
+    pub(crate) fn age(&self) -> Duration {
+        self.beat_at.lock().elapsed()
+    }
+
+    /// Notes for how long each peer's heartbeat has stood still.
+    pub(crate) fn saw_peers(&self, peers: impl Iterator<Item = (NodeId, Duration)>) {
+        let now = Instant::now();
+        *self.peers.lock() = peers
+            .map(|(peer, age)| (peer, now.checked_sub(age).unwrap_or(now)))
+            .collect();
+    }
+
+    /// Returns for how long a peer's heartbeat has stood still.
+    pub(crate) fn peer_age(&self, peer: NodeId) -> Option<Duration> {
+        self.peers.lock().get(&peer).map(Instant::elapsed)
+    }
+}

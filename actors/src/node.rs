@@ -1,0 +1,213 @@
+//! A node: everything of Holdfast that one process is, apart from HTTP.
+
+mod options;
+mod root;
+mod shared;
+mod upkeep;
+
+use std::sync::Arc;
+
+use holdfast_domain::NodeId;
+use holdfast_store::{NewNode, NodeLock, Store, StoreError, StoreOptions, application_name};
+use ractor::{Actor, ActorRef};
+
+pub use options::NodeOptions;
+pub(crate) use root::{Root, RootMessage};
+pub(crate) use shared::{Inner, Shared};
+
+use crate::{
+    Client,
+    clock::PgClock,
+    hashing::Hasher,
+    inbound::Requests,
+    link::{Link, LinkError, LinkOptions},
+    membership::heartbeat,
+};
+
+/// The link protocol that this release speaks.
+const PROTO: i32 = 1;
+
+/// Why a node could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database could not be used.
+    #[error("the database could not be used")]
+    Store(#[from] StoreError),
+    /// The link could not be set up.
+    #[error("the link to other nodes could not be set up")]
+    Link(#[from] LinkError),
+    /// An actor did not start.
+    #[error("an actor did not start")]
+    Spawn(#[from] ractor::SpawnErr),
+    /// The password hashing parameters make no sense.
+    #[error("the password hashing parameters make no sense")]
+    Hashing,
+    /// The thread for heartbeats could not be started.
+    #[error("the thread for heartbeats could not be started")]
+    Thread(#[source] std::io::Error),
+}
+
+/// Why a node is no longer a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was told to stop.
+    Stopped,
+    /// Others declared it dead. It must start anew, under a new incarnation.
+    Superseded,
+}
+
+/// A running node.
+pub struct Node {
+    shared: Shared,
+    root: ActorRef<RootMessage>,
+    heartbeat: heartbeat::Heartbeat,
+    /// Held for life: its loss tells the others that this process is gone.
+    lock: tokio::sync::Mutex<Option<NodeLock>>,
+}
+
+impl Node {
+    /// Joins the cluster and begins to serve.
+    ///
+    /// Returns once the node is an active member; its shards follow at once, and
+    /// [`Client::health`] tells when every shard is served.
+    pub async fn start(options: NodeOptions) -> Result<Self, StartError> {
+        let node_id = NodeId(uuid::Uuid::now_v7());
+        let store = Store::connect(
+            &options.database_url,
+            StoreOptions {
+                max_connections: options.max_connections,
+                application_name: application_name(node_id),
+                ..StoreOptions::default()
+            },
+        )
+        .await?;
+        let clock = Arc::new(PgClock::starting_at(store.server_time().await?));
+        let lock_key = i64::from_le_bytes(rand::random());
+        let timeout = options.suspect_after;
+        let lock = NodeLock::acquire(&options.database_url, node_id, lock_key, timeout).await?;
+        let hasher = Hasher::new(options.hashing).map_err(|_| StartError::Hashing)?;
+
+        let requests = Arc::new(Requests::default());
+        let mut link_options = LinkOptions::new(
+            options.name.clone(),
+            node_id.0,
+            options.cookie.clone(),
+            options.link_listen,
+        );
+        link_options.tls.clone_from(&options.tls);
+        link_options.max_calls_in_flight = options.calls_in_flight;
+        link_options.idle_timeout = options.link_idle_timeout;
+        let link = Link::start(
+            link_options,
+            Arc::clone(&requests) as Arc<dyn crate::link::Inbound>,
+        )
+        .await?;
+        let link_addr = options
+            .link_advertise
+            .clone()
+            .unwrap_or_else(|| link.local_addr().to_string());
+        let member = NewNode {
+            node_id,
+            name: options.name.clone(),
+            roles: options.roles.clone(),
+            api_addr: options.api_advertise.clone(),
+            link_addr,
+            proto: PROTO,
+            lock_key,
+            started_at: clock.now(),
+        };
+        store.node_join(&member).await?;
+
+        let shared: Shared = Arc::new(Inner::new(node_id, options, store, clock, link, hasher));
+        requests.serve(&shared);
+        let (root, _) = Actor::spawn(
+            None,
+            Root {
+                shared: shared.clone(),
+            },
+            (),
+        )
+        .await?;
+        let heartbeat = heartbeat::Heartbeat::start(&shared).map_err(StartError::Thread)?;
+        shared.store.node_activate(node_id).await?;
+        shared.refresh_map().await;
+        tracing::info!(node = %shared.options.name, incarnation = %node_id, "joined the cluster");
+        Ok(Self {
+            shared,
+            root,
+            heartbeat,
+            lock: tokio::sync::Mutex::new(Some(lock)),
+        })
+    }
+
+    /// Returns what the HTTP edge calls.
+    pub fn client(&self) -> Client {
+        Client::new(self.shared.clone())
+    }
+
+    /// Returns the node's incarnation.
+    pub fn node_id(&self) -> NodeId {
+        self.shared.node_id
+    }
+
+    /// Returns the node's connections to its peers: their counters, and the switch for faults.
+    pub fn link(&self) -> &Link {
+        &self.shared.link
+    }
+
+    /// Waits until the node is no longer a member.
+    pub async fn ended(&self) -> Ended {
+        self.shared.ended().await
+    }
+
+    /// Leaves the cluster: takes no more requests, finishes those in flight, and gives its shards up.
+    pub async fn stop(&self) {
+        self.shared.begin_draining();
+        let shards = self.shared.shards.all();
+        let limit = self.shared.options.drain_limit;
+        let drained = futures_util::future::join_all(shards.iter().map(|shard| shard.drain(limit))).await;
+        if drained.contains(&false) {
+            tracing::warn!("some requests were still in flight when the node left");
+        }
+        self.heartbeat.stop();
+        if let Err(error) = self.shared.store.node_leave(self.shared.node_id).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the node could not sign off"
+            );
+        }
+        self.finish().await;
+    }
+
+    /// Ends what is left of a node that was superseded, or has left.
+    pub async fn finish(&self) {
+        self.shared.end(Ended::Stopped);
+        self.heartbeat.stop();
+        self.shared.shards.close_all();
+        self.shared.link.stop().await;
+        let limit = self.shared.options.drain_limit;
+        if self.root.stop_and_wait(None, Some(limit)).await.is_err() {
+            self.root.kill();
+        }
+        self.lock.lock().await.take();
+        self.shared.store.close().await;
+    }
+
+    /// Ends the node as the death of its process would: nothing is said and nothing is finished.
+    ///
+    /// For tests of several nodes in one process.
+    pub async fn crash(&self) {
+        self.shared.end(Ended::Stopped);
+        self.heartbeat.stop();
+        self.shared.link.crash();
+        self.shared.shards.close_all();
+        self.root.kill();
+        self.lock.lock().await.take();
+    }
+
+    /// Stops or resumes the node's heartbeats, while everything else goes on: to others it looks as a
+    /// process that is paused.
+    pub fn hold_heartbeats(&self, hold: bool) {
+        self.heartbeat.hold(hold);
+    }
+}

@@ -1,0 +1,269 @@
+//! What all parts of a node share.
+
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
+use holdfast_domain::{NodeId, ShardId};
+use holdfast_store::{NodeState, Service, Store};
+use ractor::{ActorCell, ActorRef};
+use tokio::sync::watch;
+
+use super::{Ended, NodeOptions};
+use crate::{
+    access::AccessView,
+    client::{ClusterView, NodeView, ShardView},
+    clock::PgClock,
+    hashing::Hasher,
+    lane::LaneMessage,
+    link::{Link, Peer},
+    map::ShardMap,
+    membership::{MembershipMessage, Pulse},
+    shard::Shards,
+};
+
+/// What all parts of a node share. One of a kind, and as long-lived as the node.
+pub(crate) type Shared = Arc<Inner>;
+
+/// See [`Shared`].
+pub(crate) struct Inner {
+    pub(crate) node_id: NodeId,
+    pub(crate) options: NodeOptions,
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<PgClock>,
+    pub(crate) link: Link,
+    pub(crate) hasher: Hasher,
+    pub(crate) access: AccessView,
+    pub(crate) shards: Shards,
+    pub(crate) pulse: Pulse,
+    map: ArcSwap<ShardMap>,
+    /// The map's version, for those who wait for a newer one.
+    map_version: watch::Sender<i64>,
+    /// One refresh at a time: who waits for it gets its result.
+    refreshing: tokio::sync::Mutex<()>,
+    lane: ArcSwapOption<ActorRef<LaneMessage>>,
+    membership: ArcSwapOption<ActorRef<MembershipMessage>>,
+    root: OnceLock<ActorCell>,
+    is_draining: AtomicBool,
+    ended: watch::Sender<Option<Ended>>,
+}
+
+impl Inner {
+    pub(crate) fn new(
+        node_id: NodeId,
+        options: NodeOptions,
+        store: Store,
+        clock: Arc<PgClock>,
+        link: Link,
+        hasher: Hasher,
+    ) -> Self {
+        Self {
+            node_id,
+            pulse: Pulse::new(),
+            options,
+            store,
+            clock,
+            link,
+            hasher,
+            access: AccessView::default(),
+            shards: Shards::none(),
+            map: ArcSwap::default(),
+            map_version: watch::Sender::new(0),
+            refreshing: tokio::sync::Mutex::default(),
+            lane: ArcSwapOption::empty(),
+            membership: ArcSwapOption::empty(),
+            root: OnceLock::new(),
+            is_draining: AtomicBool::new(false),
+            ended: watch::Sender::new(None),
+        }
+    }
+
+    /// Returns the cluster map as last read.
+    pub(crate) fn map(&self) -> Guard<Arc<ShardMap>> {
+        self.map.load()
+    }
+
+    /// Reads the cluster map, and acts on it if it is news.
+    pub(crate) async fn refresh_map(&self) {
+        let before = self.map().version();
+        let _one = self.refreshing.lock().await;
+        if self.map().version() > before {
+            return;
+        }
+        match self.store.map_load().await {
+            Ok(found) => self.take_map(ShardMap::from(found)),
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the cluster map could not be read"
+                );
+            }
+        }
+    }
+
+    fn take_map(&self, map: ShardMap) {
+        let version = map.version();
+        if version <= self.map().version() {
+            return;
+        }
+        let peers = map.members().map(|node| Peer {
+            node_id: node.node_id.0,
+            name: node.name.clone(),
+            link_addr: node.link_addr.clone(),
+        });
+        self.link.set_peers(peers.collect());
+        self.map.store(Arc::new(map));
+        self.map_version.send_replace(version);
+        self.tell_membership(MembershipMessage::MapChanged);
+    }
+
+    /// Waits until a shard's owner is another one than `owner`.
+    pub(crate) async fn ownership_changed(&self, service: Service, shard: ShardId, owner: NodeId) {
+        let mut version = self.map_version.subscribe();
+        // Ends only with the node, whose requests end with it.
+        let changed = version.wait_for(|_| self.map().reachable_owner(service, shard) != Some(owner));
+        if changed.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Returns the node's lane.
+    pub(crate) fn lane(&self) -> Arc<ActorRef<LaneMessage>> {
+        // Set before the first shard opens, and only ever replaced.
+        self.lane
+            .load_full()
+            .expect("the lane is spawned before any entity")
+    }
+
+    pub(crate) fn set_lane(&self, lane: ActorRef<LaneMessage>) {
+        self.lane.store(Some(Arc::new(lane)));
+    }
+
+    pub(crate) fn set_membership(&self, membership: ActorRef<MembershipMessage>) {
+        self.membership.store(Some(Arc::new(membership)));
+    }
+
+    /// Tells the membership actor something; lost if it is being restarted, since it looks again.
+    pub(crate) fn tell_membership(&self, message: MembershipMessage) {
+        if let Some(membership) = self.membership.load_full() {
+            let _ = membership.send_message(message);
+        }
+    }
+
+    pub(crate) fn set_root(&self, root: ActorCell) {
+        let _ = self.root.set(root);
+    }
+
+    /// Returns the root of the supervision tree.
+    pub(crate) fn root_cell(&self) -> ActorCell {
+        self.root
+            .get()
+            .cloned()
+            .expect("the root sets itself before it spawns anything")
+    }
+
+    /// Tells whether this node is an active member, as far as it knows.
+    pub(crate) fn is_serving(&self) -> bool {
+        let is_active = self
+            .map()
+            .node(self.node_id)
+            .is_some_and(|node| node.state == NodeState::Active);
+        is_active && self.ended.borrow().is_none()
+    }
+
+    /// Tells whether nobody can have declared this node dead for want of heartbeats.
+    pub(crate) fn is_current(&self) -> bool {
+        self.pulse.age() < self.options.suspect_after && self.ended.borrow().is_none()
+    }
+
+    pub(crate) fn begin_draining(&self) {
+        self.is_draining.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Acquire)
+    }
+
+    /// Ends the node's membership; the first reason stands.
+    pub(crate) fn end(&self, reason: Ended) {
+        self.ended.send_if_modified(|ended| {
+            let is_first = ended.is_none();
+            if is_first {
+                *ended = Some(reason);
+            }
+            is_first
+        });
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.borrow().is_some()
+    }
+
+    /// Waits until the node's membership has ended.
+    pub(crate) async fn ended(&self) -> Ended {
+        let mut ended = self.ended.subscribe();
+        match ended.wait_for(Option::is_some).await {
+            Ok(reason) => reason.unwrap_or(Ended::Stopped),
+            Err(_) => Ended::Stopped,
+        }
+    }
+
+    /// Reads what access has changed, so that this node's next request knows.
+    pub(crate) async fn refresh_access(&self) {
+        if let Err(error) = self.access.poll(&self.store, self.clock.now()).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "changes of access could not be read"
+            );
+        }
+    }
+
+    /// Describes the cluster to operators.
+    pub(crate) fn cluster_view(&self) -> ClusterView {
+        let map = self.map();
+        let connected = self.link.connected();
+        let mut nodes: Vec<NodeView> = map
+            .members()
+            .map(|node| {
+                let is_self = node.node_id == self.node_id;
+                let age = if is_self {
+                    Some(self.pulse.age())
+                } else {
+                    self.pulse.peer_age(node.node_id)
+                };
+                NodeView {
+                    node_id: node.node_id,
+                    name: node.name.clone(),
+                    state: node.state,
+                    roles: node.roles.clone(),
+                    api_addr: node.api_addr.clone(),
+                    link_addr: node.link_addr.clone(),
+                    heartbeat_age_ms: millis(age.unwrap_or_default()),
+                    connected: is_self || connected.contains(&node.node_id.0),
+                }
+            })
+            .collect();
+        nodes.sort_by(|a, b| a.name.cmp(&b.name));
+        let shards = map.shards().map(|(service, shard, ownership)| ShardView {
+            service,
+            shard,
+            owner: ownership.owner,
+            epoch: ownership.epoch,
+        });
+        ClusterView {
+            map_version: map.version(),
+            node_id: self.node_id,
+            nodes,
+            shards: shards.collect(),
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,83 @@
+//! What a node does now and then: feeds, sweeps, passivation.
+
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::Shared;
+use crate::{link::LinkEvent, membership::MembershipMessage, order};
+
+/// How often changes of access are read. The bound on how long a revoked session lives is a second.
+const ACCESS_POLL: Duration = Duration::from_millis(250);
+/// How often orders with something left to do are looked for.
+const SWEEP: Duration = Duration::from_secs(1);
+/// How often idle entities are stopped.
+const PASSIVATE: Duration = Duration::from_secs(5);
+/// How often rows that nobody needs any more are deleted.
+const PURGE: Duration = Duration::from_mins(1);
+/// Rows deleted at once.
+const PURGE_MAX: u32 = 5_000;
+
+/// Runs until the node ends.
+pub(super) async fn run(shared: Shared) {
+    let work = async {
+        tokio::join!(
+            every(ACCESS_POLL, || shared.refresh_access()),
+            every(SWEEP, || order::sweep(&shared)),
+            every(PASSIVATE, async || passivate(&shared)),
+            every(PURGE, || purge(&shared)),
+            follow_link(&shared),
+            shared.pulse.keep_ticking(),
+        );
+    };
+    tokio::select! {
+        () = work => {}
+        _ = shared.ended() => {}
+    }
+}
+
+async fn every<F: Future<Output = ()>>(period: Duration, mut work: impl FnMut() -> F) {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        work().await;
+    }
+}
+
+fn passivate(shared: &Shared) {
+    let resident = shared
+        .shards
+        .passivate(shared.options.entity_idle, shared.options.entities_max);
+    tracing::trace!(resident, "idle entities were stopped");
+}
+
+async fn purge(shared: &Shared) {
+    let purged = tokio::try_join!(
+        shared.store.operations_purge(PURGE_MAX),
+        shared.store.access_changes_purge(PURGE_MAX),
+        shared.store.login_attempts_purge(PURGE_MAX),
+        shared.store.sessions_purge(PURGE_MAX),
+    );
+    if let Err(error) = purged {
+        tracing::debug!(
+            error = &error as &dyn std::error::Error,
+            "old rows could not be deleted"
+        );
+    }
+}
+
+/// Tells the membership of lost sessions: the fastest hint that a process is gone.
+async fn follow_link(shared: &Shared) {
+    let mut events = shared.link.subscribe();
+    loop {
+        match events.recv().await {
+            Ok(LinkEvent::Down(peer)) => {
+                shared.tell_membership(MembershipMessage::LinkDown(holdfast_domain::NodeId(peer)));
+            }
+            // Having missed some is harmless: heartbeats tell too, only later.
+            Ok(LinkEvent::Up(_)) | Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
+            Err(tokio::sync::broadcast::error::RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}

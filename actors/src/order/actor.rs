@@ -1,0 +1,65 @@
+//! The actor of an order that has been placed.
+
+use holdfast_domain::{OrderId, Refusal};
+use holdfast_store::{OrderRecord, OrderState};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+
+use super::{moves, resume};
+use crate::{
+    command::OrderCommand,
+    entity::{Context, Fault, Outcome, ReplyTo, conclude, refused},
+};
+
+/// What an order receives: a request, and where its answer goes.
+pub(crate) struct OrderMessage(pub(crate) OrderCommand, pub(crate) ReplyTo);
+
+impl ractor::Message for OrderMessage {}
+
+/// An order's actor.
+pub(crate) struct OrderActor {
+    pub(crate) context: Context,
+    pub(crate) id: OrderId,
+}
+
+impl Actor for OrderActor {
+    type Msg = OrderMessage;
+    /// The order's row; `None` while there is none.
+    type State = Option<OrderRecord>;
+    type Arguments = ();
+
+    async fn pre_start(&self, _: ActorRef<OrderMessage>, (): ()) -> Result<Self::State, ActorProcessingErr> {
+        Ok(self.context.shared.store.order_record(self.id).await?)
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<OrderMessage>,
+        OrderMessage(command, reply_to): OrderMessage,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        conclude(self.run(state, command).await, reply_to)
+    }
+}
+
+impl OrderActor {
+    async fn run(&self, state: &mut Option<OrderRecord>, command: OrderCommand) -> Outcome {
+        let is_known = state
+            .as_ref()
+            .is_some_and(|record| record.state == OrderState::Placed);
+        if !is_known {
+            // It may have been placed since: placing does not go through here.
+            *state = self.context.shared.store.order_record(self.id).await?;
+        }
+        let Some(record) = state else {
+            return refused(Refusal::NotFound);
+        };
+        match command {
+            OrderCommand::Resume(_) => resume::handle(&self.context, record).await,
+            OrderCommand::Place(..) => Err(Fault::Conflict),
+            command if record.state == OrderState::Placed => {
+                moves::handle(&self.context, record, command).await
+            }
+            _ => refused(Refusal::NotFound),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Moving a placed order: paying, editing, cancelling, shipping.
+
+use holdfast_domain::{
+    Event, EventId, Operation, Refusal,
+    access::{OrderView, order_view},
+    order::{self, Change},
+};
+use holdfast_store::{OrderExpected, OrderRecord, OrderState, OrderWrite};
+
+use super::settle;
+use crate::{
+    command::{By, OrderCommand, Payable, Reply},
+    entity::{Context, Fault, Outcome, done, refused},
+    lane::{self, Intent, LaneError, OperationIntent, Remembered},
+    operations,
+};
+
+/// A legal move, and what to answer once it is durable.
+struct Move {
+    change: Change,
+    answer: Result<Reply, Refusal>,
+}
+
+pub(super) async fn handle(context: &Context, record: &mut OrderRecord, command: OrderCommand) -> Outcome {
+    let Some(by) = mover(&command) else {
+        return Err(Fault::Conflict);
+    };
+    if let Some(answer) = operations::find(context, &by.operation).await? {
+        return Ok(answer);
+    }
+    let Some(view) = order_view(&by.caller, &record.order) else {
+        return refused(Refusal::NotFound);
+    };
+    match decide(context, record, command) {
+        Err(refusal) => operations::refuse(context, &by.operation, refusal).await,
+        Ok(decided) => {
+            let unsettled = decided.change.unsettled;
+            if let Some(repeated) = commit(context, record, &by.operation, &decided).await? {
+                return Ok(repeated);
+            }
+            if unsettled {
+                // The move is durable: should a product be out of reach, its owner hears of it later.
+                settle::settle(context, record).await;
+            }
+            match (decided.answer, view) {
+                (Ok(Reply::Order(order)), OrderView::SellerLines(seller)) => {
+                    done(Reply::Order(order.only_lines_of(seller)))
+                }
+                (Ok(reply), _) => done(reply),
+                (Err(refusal), _) => refused(refusal),
+            }
+        }
+    }
+}
+
+fn mover(command: &OrderCommand) -> Option<By> {
+    match command {
+        OrderCommand::Edit(by, ..)
+        | OrderCommand::Pay(by, ..)
+        | OrderCommand::Cancel(by, ..)
+        | OrderCommand::Fulfil(by, ..) => Some(by.clone()),
+        OrderCommand::Place(..) | OrderCommand::Resume(_) => None,
+    }
+}
+
+fn decide(context: &Context, record: &OrderRecord, command: OrderCommand) -> Result<Move, Refusal> {
+    let (order, at) = (&record.order, context.now());
+    match command {
+        OrderCommand::Pay(by, _, Payable { id, provider, method }) => {
+            if by.caller.user_id != order.customer_id {
+                return Err(Refusal::Forbidden);
+            }
+            let paid = order::pay(order, id, (provider, &method), by.caller.user_id, at)?;
+            Ok(Move {
+                change: paid.change,
+                answer: paid.outcome.map(Reply::Payment),
+            })
+        }
+        OrderCommand::Edit(by, _, patch, version) => {
+            Ok(Move::showing(order::edit(order, patch, version, &by.caller, at)?))
+        }
+        OrderCommand::Cancel(by, _, reason) => Ok(Move::showing(order::cancel(
+            order,
+            &by.caller,
+            reason.as_deref(),
+            at,
+        )?)),
+        OrderCommand::Fulfil(by, _, new) => {
+            let (change, fulfilment) = order::fulfil(order, new, &by.caller, at)?;
+            Ok(Move {
+                change,
+                answer: Ok(Reply::Fulfilment(fulfilment)),
+            })
+        }
+        OrderCommand::Place(..) | OrderCommand::Resume(_) => Err(Refusal::NotFound),
+    }
+}
+
+impl Move {
+    /// A move that is answered with the order as it is after it.
+    fn showing(change: Change) -> Self {
+        let answer = Ok(Reply::Order(change.order.clone()));
+        Self { change, answer }
+    }
+}
+
+/// Commits a move and updates the record; returns the first answer if the operation was done before.
+async fn commit(
+    context: &Context,
+    record: &mut OrderRecord,
+    operation: &Operation,
+    decided: &Move,
+) -> Result<Option<crate::command::Answer>, Fault> {
+    let remembered = match &decided.answer {
+        Ok(reply) => Remembered::Reply(Box::new(reply.clone())),
+        Err(refusal) => Remembered::Refusal(refusal.clone()),
+    };
+    let next = moved(record, &decided.change);
+    let intent = Intent {
+        leases: vec![context.lease],
+        order: Some(OrderWrite {
+            record: next.clone(),
+            expected: OrderExpected::Placed {
+                version: record.order.version,
+            },
+        }),
+        events: events_of(&decided.change, record.order.version),
+        operation: Some(OperationIntent {
+            operation: operation.clone(),
+            remembered,
+            at: context.now(),
+        }),
+        ..Intent::default()
+    };
+    match lane::commit(&context.lane(), intent, Vec::new()).await {
+        Ok(_) => {
+            *record = next;
+            Ok(None)
+        }
+        Err(lane::Fault::Lane(LaneError::Duplicate)) => match operations::find(context, operation).await? {
+            Some(answer) => Ok(Some(answer)),
+            None => Err(Fault::Conflict),
+        },
+        Err(fault) => Err(fault.into()),
+    }
+}
+
+/// Makes the row that a change leads to.
+pub(super) fn moved(record: &OrderRecord, change: &Change) -> OrderRecord {
+    OrderRecord {
+        order: change.order.clone(),
+        state: OrderState::Placed,
+        unsettled: record.unsettled || change.unsettled,
+        ..record.clone()
+    }
+}
+
+/// Makes a change's events; the first follows the version that stood.
+pub(super) fn events_of(change: &Change, version_before: i64) -> Vec<Event> {
+    let sequences = version_before + 1..;
+    let events = change
+        .events
+        .iter()
+        .zip(sequences)
+        .map(|(event, sequence)| Event {
+            id: EventId::mint(change.order.updated_at, rand::random()),
+            kind: event.kind,
+            subject: change.order.id.0,
+            sequence,
+            at: change.order.updated_at,
+            actor_id: change.actor_id,
+            data: event.data.clone(),
+            trace_id: None,
+        });
+    events.collect()
+}

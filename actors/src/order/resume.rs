@@ -1,0 +1,83 @@
+//! Going on with what a lost owner, or a lost message, left undone.
+
+use holdfast_domain::order;
+use holdfast_store::{OrderExpected, OrderRecord, OrderState, OrderWrite, Service};
+
+use super::{
+    moves::{events_of, moved},
+    saga, settle,
+};
+use crate::{
+    command::{CallContext, OrderCommand, Reply, Request},
+    entity::{Context, Outcome, done},
+    lane::{self, Intent},
+    node::Shared,
+    router,
+};
+
+/// Orders of each kind of unfinished work that one sweep takes up.
+const SWEEP_MAX: u32 = 64;
+
+/// Finds the orders of this node's shards that have something left to do, and asks them to do it.
+///
+/// Run by a timer and after every claim. It only proposes: each order decides on what stands.
+pub(crate) async fn sweep(shared: &Shared) {
+    let shards = shared.shards.owned(Service::Orders);
+    if shards.is_empty() {
+        return;
+    }
+    let unfinished = match shared.store.orders_unfinished(&shards, SWEEP_MAX).await {
+        Ok(unfinished) => unfinished,
+        Err(error) => {
+            tracing::debug!(
+                error = &error as &dyn std::error::Error,
+                "no sweep for unfinished orders"
+            );
+            return;
+        }
+    };
+    let resumed = unfinished.into_iter().map(|found| {
+        let request = Request::Order(OrderCommand::Resume(found.order_id));
+        let call = CallContext {
+            traceparent: None,
+            budget: shared.options.call_budget,
+        };
+        async move {
+            if let Err(error) = router::route(shared, request, &call, None).await {
+                let order = found.order_id;
+                tracing::debug!(%order, work = ?found.work, %error, "an order stays unfinished for now");
+            }
+        }
+    });
+    futures_util::future::join_all(resumed.collect::<Vec<_>>()).await;
+}
+
+pub(super) async fn handle(context: &Context, record: &mut OrderRecord) -> Outcome {
+    if matches!(record.state, OrderState::Placing { .. }) {
+        // Its answer goes to nobody; what matters is that the order comes to an end.
+        let _ = saga::drive(context, record.clone()).await?;
+        return done(Reply::Ended);
+    }
+    if record.state == OrderState::Placed
+        && let Ok(change) = order::expire(&record.order, context.now())
+    {
+        let next = moved(record, &change);
+        let intent = Intent {
+            leases: vec![context.lease],
+            order: Some(OrderWrite {
+                record: next.clone(),
+                expected: OrderExpected::Placed {
+                    version: record.order.version,
+                },
+            }),
+            events: events_of(&change, record.order.version),
+            ..Intent::default()
+        };
+        lane::commit(&context.lane(), intent, Vec::new()).await?;
+        *record = next;
+    }
+    if record.unsettled {
+        settle::settle(context, record).await;
+    }
+    done(Reply::Ended)
+}

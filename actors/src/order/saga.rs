@@ -1,0 +1,211 @@
+//! Placing an order whose products have several owners.
+//!
+//! 1. The home commits the order as *placing*, with its key and a deadline.
+//! 2. Every product's owner durably reserves, whether asked once or often. Owners answer at once and
+//!    never wait for each other, so that no two orders can.
+//! 3. The commit point: a compare-and-set of the order from *placing* to placed, or to refused. Who
+//!    loses it obeys the winner.
+//! 4. After a refusal the reservations are given back.
+//!
+//! Every step may be repeated. Whoever finds an order *placing* - a client's retry, or the sweeper of
+//! a new home - drives it forward from step 2.
+
+use std::time::Duration;
+
+use futures_util::future::{BoxFuture, join_all};
+use holdfast_domain::{
+    FieldError, Order, Quantity, Refusal,
+    order::{self, Change, NewOrder},
+};
+use holdfast_store::{OrderExpected, OrderRecord, OrderState, OrderWrite};
+
+use super::{
+    moves::events_of,
+    place::{product_ids, record, refuse_forgettably, repeated, unknown_product},
+    settle,
+};
+use crate::{
+    Error,
+    command::{By, CallContext, ProductCommand, Reply, Request, Reserve},
+    entity::{Context, Fault, Outcome, done, refused},
+    lane::{self, Intent, LaneError},
+    router,
+};
+
+/// How long the products' owners may take to reserve.
+const RESERVE_BUDGET: Duration = Duration::from_millis(1_500);
+
+/// How long a saga may be at work before others take it up.
+const PLACE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Places an order whose products have several owners.
+pub(super) async fn place(context: &Context, by: &By, new: &NewOrder) -> Outcome {
+    // Read before anything is written: what is wrong with a request leaves no trace.
+    let found = context.shared.store.products(&product_ids(new)).await?;
+    let products: Vec<_> = found.into_iter().map(|found| found.product).collect();
+    let unknown: Vec<FieldError> = new
+        .lines
+        .iter()
+        .enumerate()
+        .filter(|(_, line)| products.iter().all(|product| product.id != line.product_id))
+        .map(|(index, _)| unknown_product(index))
+        .collect();
+    if !unknown.is_empty() {
+        return refuse_forgettably(context, by, Refusal::Invalid(unknown)).await;
+    }
+    let deadline = context.shared.options.payment_deadline;
+    let (change, verdict) = match order::place(new, &products, context.now(), deadline) {
+        Ok(change) => (change, None),
+        Err(refusal @ Refusal::PriceChanged { .. }) => {
+            let expectless = NewOrder {
+                expected_total: None,
+                ..new.clone()
+            };
+            match order::place(&expectless, &products, context.now(), deadline) {
+                Ok(change) => (change, Some(refusal)),
+                Err(other) => return refuse_forgettably(context, by, other).await,
+            }
+        }
+        Err(refusal) => return refuse_forgettably(context, by, refusal).await,
+    };
+    let state = match verdict.clone() {
+        Some(refusal) => OrderState::Refused(refusal),
+        None => OrderState::Placing {
+            deadline: context.now().plus(PLACE_DEADLINE),
+        },
+    };
+    let record = record(&change.order, &by.operation, state);
+    match write(context, &record, OrderExpected::Absent, None).await {
+        Ok(()) => match verdict {
+            Some(refusal) => refused(refusal),
+            None => detach(context, record).await,
+        },
+        Err(lane::Fault::Lane(LaneError::Duplicate)) => repeated(context, by).await,
+        Err(fault) => Err(fault.into()),
+    }
+}
+
+/// Takes up an order that somebody began to place.
+pub(super) async fn join(context: &Context, record: OrderRecord) -> Outcome {
+    detach(context, record).await
+}
+
+/// Drives an order to its end in a task of its own: a client that goes away does not stop it.
+async fn detach(context: &Context, record: OrderRecord) -> Outcome {
+    let context = context.clone();
+    let driven = tokio::spawn(async move { drive(&context, record).await });
+    driven.await.map_err(|_| Fault::Lost)?
+}
+
+/// Drives an order that is being placed to its end, from wherever it stands.
+///
+/// Boxed, since it asks the router for products, which may lead back to an order.
+pub(super) fn drive(context: &Context, record: OrderRecord) -> BoxFuture<'_, Outcome> {
+    Box::pin(drive_on(context, record))
+}
+
+async fn drive_on(context: &Context, record: OrderRecord) -> Outcome {
+    match reserve_all(context, &record.order).await? {
+        Ok(()) => {
+            let change = place_now(&record.order, context);
+            let next = OrderRecord {
+                order: change.order.clone(),
+                state: OrderState::Placed,
+                ..record
+            };
+            decide(context, next, Some(&change)).await
+        }
+        Err(refusal) => {
+            let next = OrderRecord {
+                state: OrderState::Refused(refusal),
+                unsettled: true,
+                ..record
+            };
+            decide(context, next, None).await
+        }
+    }
+}
+
+/// The commit point. Whoever was faster is obeyed.
+async fn decide(context: &Context, mut next: OrderRecord, change: Option<&Change>) -> Outcome {
+    match write(context, &next, OrderExpected::Placing, change).await {
+        Ok(()) => {}
+        Err(lane::Fault::Lane(LaneError::Conflict)) => {
+            let found = context.shared.store.order_record(next.order.id).await?;
+            next = found.ok_or(Fault::Lost)?;
+        }
+        Err(fault) => return Err(fault.into()),
+    }
+    match next.state.clone() {
+        OrderState::Placed => done(Reply::Order(next.order)),
+        OrderState::Refused(refusal) => {
+            if next.unsettled {
+                settle::settle(context, &mut next).await;
+            }
+            refused(refusal)
+        }
+        OrderState::Placing { .. } => Err(Fault::Conflict),
+    }
+}
+
+/// Asks every product to reserve; returns the refusal of those that would not.
+async fn reserve_all(context: &Context, order: &Order) -> Result<Result<(), Refusal>, Fault> {
+    let asked = order.lines.iter().filter_map(|line| {
+        let reserve = Reserve {
+            product_id: line.product_id,
+            order_id: order.id,
+            quantity: Quantity::new(line.quantity)?,
+            customer_id: order.customer_id,
+        };
+        let call = CallContext {
+            traceparent: None,
+            budget: RESERVE_BUDGET,
+        };
+        let request = Request::Product(ProductCommand::Reserve(reserve));
+        Some(async move { router::route(&context.shared, request, &call, None).await })
+    });
+    let (mut short, mut other) = (Vec::new(), None);
+    for answer in join_all(asked.collect::<Vec<_>>()).await {
+        match answer {
+            Ok(_) => {}
+            Err(Error::Refused {
+                refusal: Refusal::InsufficientStock(lines),
+                ..
+            }) => short.extend(lines),
+            Err(Error::Refused { refusal, .. }) => other = Some(refusal),
+            // Unknown for now: the order stays as it is, and somebody drives it on.
+            Err(Error::Unavailable { .. } | Error::WrongReply) => return Err(Fault::Lost),
+            Err(Error::Store(error)) => return Err(Fault::Store(error)),
+        }
+    }
+    Ok(match (short.is_empty(), other) {
+        (false, _) => Err(Refusal::InsufficientStock(short)),
+        (true, Some(refusal)) => Err(refusal),
+        (true, None) => Ok(()),
+    })
+}
+
+/// Makes the change that places the order as of now: waiting for the products costs no payment time.
+fn place_now(order: &Order, context: &Context) -> Change {
+    order::placed(order, context.now(), context.shared.options.payment_deadline)
+}
+
+async fn write(
+    context: &Context,
+    record: &OrderRecord,
+    expected: OrderExpected,
+    change: Option<&Change>,
+) -> Result<(), lane::Fault> {
+    let intent = Intent {
+        leases: vec![context.lease],
+        order: Some(OrderWrite {
+            record: record.clone(),
+            expected,
+        }),
+        events: change.map_or_else(Vec::new, |change| events_of(change, 0)),
+        ..Intent::default()
+    };
+    lane::commit(&context.lane(), intent, Vec::new())
+        .await
+        .map(|_| ())
+}

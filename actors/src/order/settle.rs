@@ -1,0 +1,79 @@
+//! Telling products what has become of their reservations.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use holdfast_domain::{OrderLine, Quantity, UserId, stock::Progress};
+use holdfast_store::{OrderRecord, OrderState};
+
+use crate::{
+    command::{CallContext, ProductCommand, Request, Settle},
+    entity::Context,
+    router,
+};
+
+/// How long the products may take, together.
+const BUDGET: Duration = Duration::from_millis(1_500);
+
+/// Tells every product of an order its target; the order is settled once all have answered.
+///
+/// A product that cannot be reached leaves the order unsettled, and the sweeper tries again.
+pub(super) async fn settle(context: &Context, record: &mut OrderRecord) {
+    let told = record.order.lines.iter().filter_map(|line| {
+        let target = target(record, line);
+        if target == Progress::default() {
+            return None;
+        }
+        let quantity = Quantity::new(line.quantity)?;
+        let settle = Settle {
+            product_id: line.product_id,
+            order_id: record.order.id,
+            seller_id: line.seller_id,
+            quantity,
+            target,
+            actor_id: actor(record),
+            at: record.order.updated_at,
+        };
+        let request = Request::Product(ProductCommand::Settle(settle));
+        let call = CallContext {
+            traceparent: None,
+            budget: BUDGET,
+        };
+        Some(async move { router::route(&context.shared, request, &call, None).await })
+    });
+    for result in join_all(told.collect::<Vec<_>>()).await {
+        if let Err(error) = result {
+            let order = record.order.id;
+            tracing::warn!(%order, error = &error as &dyn std::error::Error, "a product did not settle yet");
+            return;
+        }
+    }
+    match context
+        .shared
+        .store
+        .order_settled(&context.lease, record.order.id, record.order.version)
+        .await
+    {
+        Ok(is_current) => record.unsettled &= !is_current,
+        Err(error) => {
+            let order = record.order.id;
+            tracing::warn!(%order, error = &error as &dyn std::error::Error, "an order stays unsettled");
+        }
+    }
+}
+
+/// Returns what is to become of a line's reservation.
+fn target(record: &OrderRecord, line: &OrderLine) -> Progress {
+    match record.state {
+        OrderState::Placed => record.order.progress_of(line),
+        OrderState::Refused(_) => Progress {
+            shipped: 0,
+            released: line.quantity,
+        },
+        OrderState::Placing { .. } => Progress::default(),
+    }
+}
+
+fn actor(record: &OrderRecord) -> UserId {
+    record.order.customer_id
+}

@@ -1,0 +1,170 @@
+//! Products: one actor for each, which holds its catalogue entry and its stock.
+//!
+//! Stock is held twice: as committed, and as *promised* - committed less what has been promised to
+//! intents on their way through the lane. A promise (a [`Hold`]) is accepted or refused on the
+//! promised count, at once and without the database, so that a thousand buyers of one product share
+//! a handful of commits.
+//!
+//! *Invariant* (the output gate): nobody is told of a state that is not durable. An acceptance waits
+//! for its own commit. A refusal waits too, if units are merely promised: it is decided when the
+//! promises are kept or broken, for only then is "sold out" true.
+
+mod catalogue;
+mod hold;
+mod settle;
+mod stock;
+
+use std::sync::Arc;
+
+use holdfast_domain::{Product, ProductId, Refusal, StockLevel};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::oneshot;
+
+use hold::Holds;
+pub(crate) use hold::{Hold, HoldAnswer, HoldId, Wanted, want};
+
+use crate::{
+    command::{ProductCommand, Reply},
+    entity::{Context, Outcome, ReplyTo, conclude, done, refused},
+};
+
+/// What a product receives.
+pub(crate) enum ProductMessage {
+    /// A request, and where its answer goes.
+    Command(Box<ProductCommand>, ReplyTo),
+    /// Somebody on this node wants units promised.
+    Hold(Wanted, oneshot::Sender<HoldAnswer>),
+    /// A promise was kept: these are the counters.
+    Kept(HoldId, StockLevel),
+    /// A promise was broken: its units are free again.
+    Broken(HoldId),
+    /// The store disagreed with what this actor believed.
+    Distrust,
+}
+
+impl ractor::Message for ProductMessage {}
+
+/// A product's actor.
+#[derive(Clone)]
+pub(crate) struct ProductActor {
+    pub(crate) context: Context,
+    pub(crate) id: ProductId,
+}
+
+/// What a product remembers; `None` while there is none.
+pub(crate) struct State(Option<Known>);
+
+struct Known {
+    product: Arc<Product>,
+    holds: Holds,
+}
+
+impl Actor for ProductActor {
+    type Msg = ProductMessage;
+    type State = State;
+    type Arguments = ();
+
+    async fn pre_start(&self, _: ActorRef<ProductMessage>, (): ()) -> Result<State, ActorProcessingErr> {
+        let found = self.context.shared.store.product(self.id).await?;
+        Ok(State(found.map(|found| Known {
+            product: Arc::new(found.product),
+            holds: Holds::new(found.stock),
+        })))
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<ProductMessage>,
+        message: ProductMessage,
+        State(known): &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            ProductMessage::Command(command, reply_to) => {
+                return self.run(&myself, known, *command, reply_to).await;
+            }
+            ProductMessage::Hold(wanted, answer) => match known {
+                Some(known) => known.holds.want(&myself, &known.product, wanted, answer),
+                None => {
+                    let _ = answer.send(HoldAnswer::NoSuchProduct);
+                }
+            },
+            ProductMessage::Kept(hold, level) => {
+                if let Some(known) = known {
+                    known.holds.kept(&myself, &known.product, hold, level);
+                }
+            }
+            ProductMessage::Broken(hold) => {
+                if let Some(known) = known {
+                    known.holds.broken(&myself, &known.product, hold);
+                }
+            }
+            ProductMessage::Distrust => return Err("the store disagreed about this product".into()),
+        }
+        Ok(())
+    }
+}
+
+impl ProductActor {
+    async fn run(
+        &self,
+        myself: &ActorRef<ProductMessage>,
+        known: &mut Option<Known>,
+        command: ProductCommand,
+        reply_to: ReplyTo,
+    ) -> Result<(), ActorProcessingErr> {
+        let outcome = match command {
+            ProductCommand::Read(_) => read(known.as_ref()),
+            ProductCommand::Create(by, new) => catalogue::create(&self.context, known, &by, new).await,
+            ProductCommand::Edit(by, _, patch, version) => {
+                catalogue::edit(&self.context, known.as_mut(), &by, patch, version).await
+            }
+            ProductCommand::Archive(by, _, version) => {
+                catalogue::archive(&self.context, known.as_mut(), &by, version).await
+            }
+            // These commit through the lane, which answers through this actor: it must not wait.
+            ProductCommand::Adjust(by, _, adjustment) => {
+                let (context, myself) = (self.context.clone(), myself.clone());
+                let product = known.as_ref().map(|known| Arc::clone(&known.product));
+                tokio::spawn(async move {
+                    let _ = reply_to.send(stock::adjust(&context, &myself, product, &by, adjustment).await);
+                });
+                return Ok(());
+            }
+            ProductCommand::SetStock(by, _, target) => {
+                let (context, myself) = (self.context.clone(), myself.clone());
+                let found = known
+                    .as_ref()
+                    .map(|known| (Arc::clone(&known.product), known.holds.committed()));
+                tokio::spawn(async move {
+                    let _ = reply_to.send(stock::set(&context, &myself, found, &by, target).await);
+                });
+                return Ok(());
+            }
+            ProductCommand::Reserve(reserve) => {
+                let (context, myself) = (self.context.clone(), myself.clone());
+                tokio::spawn(async move {
+                    let _ = reply_to.send(stock::reserve(&context, &myself, &reserve).await);
+                });
+                return Ok(());
+            }
+            ProductCommand::Settle(settle) => {
+                let (context, myself) = (self.context.clone(), myself.clone());
+                tokio::spawn(async move {
+                    let _ = reply_to.send(settle::handle(&context, &myself, &settle).await);
+                });
+                return Ok(());
+            }
+        };
+        conclude(outcome, reply_to)
+    }
+}
+
+fn read(known: Option<&Known>) -> Outcome {
+    match known {
+        Some(known) => done(Reply::ProductWithStock(
+            (*known.product).clone(),
+            known.holds.committed(),
+        )),
+        None => refused(Refusal::NotFound),
+    }
+}

@@ -1,0 +1,91 @@
+//! Bringing an order's reservation to where the order says it is: shipped, given back, or both.
+
+use holdfast_domain::{
+    MovementId, MovementKind, Refusal, Reservation,
+    stock::{Progress, StockChange},
+};
+use holdfast_store::ReservationWrite;
+use ractor::ActorRef;
+
+use super::{HoldAnswer, ProductMessage, Wanted, stock::step, want};
+use crate::{
+    command::{Reply, Settle},
+    entity::{Context, Fault, Outcome, done, refused},
+    lane::{self, Intent},
+};
+
+/// Advances the reservation to the target. Doing it twice is doing it once.
+///
+/// If there is none yet, one is made that has given everything back already: a request to reserve
+/// that is still on its way must find that it comes too late.
+pub(super) async fn handle(context: &Context, actor: &ActorRef<ProductMessage>, settle: &Settle) -> Outcome {
+    let found = context
+        .shared
+        .store
+        .reservation(settle.product_id, settle.order_id)
+        .await?;
+    let Some(before) = found else {
+        return bar(context, settle).await;
+    };
+    let (after, steps) = before.advance(settle.target);
+    if steps.is_empty() {
+        return done(Reply::Ended);
+    }
+    // Nothing is taken from what can be sold; the hold makes the product hear of its new counters.
+    let (product, base, held) = match want(actor, Wanted { units: 0 }).await.ok_or(Fault::Lost)? {
+        HoldAnswer::Held { product, base, hold } => (product, base, hold),
+        HoldAnswer::NoSuchProduct => return refused(Refusal::NotFound),
+        HoldAnswer::Short { .. } | HoldAnswer::Overloaded => return Err(Fault::Overloaded),
+    };
+    let changes = steps.into_iter().map(|taken| {
+        let units = i64::from(taken.units);
+        StockChange {
+            movement_id: MovementId::mint(context.now(), rand::random()),
+            kind: taken.kind,
+            delta_on_hand: if taken.kind == MovementKind::Ship {
+                -units
+            } else {
+                0
+            },
+            delta_reserved: -units,
+            order_id: Some(settle.order_id),
+            reason: None,
+            note: None,
+            actor_id: settle.actor_id,
+            at: context.now(),
+        }
+    });
+    let intent = Intent {
+        leases: vec![context.lease],
+        stock: vec![step(base, &product, changes.collect(), None)],
+        reservations: vec![ReservationWrite {
+            reservation: after,
+            before: Some(before.progress),
+        }],
+        ..Intent::default()
+    };
+    lane::commit(&context.lane(), intent, vec![held]).await?;
+    done(Reply::Ended)
+}
+
+/// Bars a reservation that was never made.
+async fn bar(context: &Context, settle: &Settle) -> Outcome {
+    let released = settle.quantity.get();
+    let reservation = Reservation {
+        product_id: settle.product_id,
+        order_id: settle.order_id,
+        seller_id: settle.seller_id,
+        quantity: settle.quantity,
+        progress: Progress { shipped: 0, released },
+    };
+    let intent = Intent {
+        leases: vec![context.lease],
+        reservations: vec![ReservationWrite {
+            reservation,
+            before: None,
+        }],
+        ..Intent::default()
+    };
+    lane::commit(&context.lane(), intent, Vec::new()).await?;
+    done(Reply::Ended)
+}

@@ -1,0 +1,282 @@
+//! Changing how many units there are, and promising them to orders whose home is elsewhere.
+//!
+//! Everything here runs beside the product's actor and commits through the lane.
+
+use std::sync::Arc;
+
+use holdfast_domain::{
+    MovementId, MovementKind, Product, Refusal, Reservation, Shortage, StockLevel,
+    access::may_edit_product,
+    stock::{ON_HAND_MAX, Progress, StockChange},
+    text::{self, NOTE_MAX_CHARS},
+};
+use holdfast_store::ReservationWrite;
+use ractor::ActorRef;
+
+use super::{HoldAnswer, ProductMessage, Wanted, want};
+use crate::{
+    command::{Adjusted, Adjustment, By, Reply, Reserve, StockTarget},
+    entity::{Context, Fault, Outcome, done, refused},
+    lane::{self, Intent, LaneError, OperationIntent, Remembered, StockIntent},
+    operations,
+};
+
+/// Changes how many units there are; commutes with sales.
+pub(super) async fn adjust(
+    context: &Context,
+    actor: &ActorRef<ProductMessage>,
+    product: Option<Arc<Product>>,
+    by: &By,
+    adjustment: Adjustment,
+) -> Outcome {
+    if let Some(answer) = operations::find(context, &by.operation).await? {
+        return Ok(answer);
+    }
+    let Some(product) = product.filter(|product| may_edit_product(&by.caller, product)) else {
+        return refused(Refusal::NotFound);
+    };
+    if let Err(refusal) = check(&adjustment) {
+        return refused(refusal);
+    }
+    let taken = u32::try_from((-adjustment.delta).max(0)).unwrap_or(u32::MAX);
+    let (base, held) = match want(actor, Wanted { units: taken }).await.ok_or(Fault::Lost)? {
+        HoldAnswer::Held { base, hold, .. } => (base, hold),
+        HoldAnswer::Short { available, .. } => {
+            let short = Shortage {
+                product_id: product.id,
+                requested: taken,
+                available,
+            };
+            return operations::refuse(context, &by.operation, Refusal::InsufficientStock(vec![short])).await;
+        }
+        HoldAnswer::NoSuchProduct => return refused(Refusal::NotFound),
+        HoldAnswer::Overloaded => return Err(Fault::Overloaded),
+    };
+    let movement_id = adjustment.movement_id;
+    let change = StockChange {
+        movement_id,
+        kind: MovementKind::Adjustment,
+        delta_on_hand: adjustment.delta,
+        delta_reserved: 0,
+        order_id: None,
+        reason: Some(adjustment.reason),
+        note: adjustment.note,
+        actor_id: by.caller.user_id,
+        at: context.now(),
+    };
+    if let Err(refusal @ Refusal::Invalid(_)) = base.apply(&change) {
+        return refused(refusal);
+    }
+    let intent = Intent {
+        leases: vec![context.lease],
+        stock: vec![step(base, &product, vec![change], None)],
+        operation: Some(OperationIntent {
+            operation: by.operation.clone(),
+            remembered: Remembered::Adjusted(movement_id),
+            at: context.now(),
+        }),
+        ..Intent::default()
+    };
+    match lane::commit(&context.lane(), intent, vec![held]).await {
+        Ok(levels) => {
+            let level = *levels.first().ok_or(Fault::Lost)?;
+            done(Reply::Adjusted(Adjusted { movement_id, level }))
+        }
+        Err(fault) => repeated_or(context, by, fault).await,
+    }
+}
+
+/// States how many units there are, if nothing has moved since the caller looked.
+pub(super) async fn set(
+    context: &Context,
+    actor: &ActorRef<ProductMessage>,
+    found: Option<(Arc<Product>, StockLevel)>,
+    by: &By,
+    target: StockTarget,
+) -> Outcome {
+    if let Some(answer) = operations::find(context, &by.operation).await? {
+        return Ok(answer);
+    }
+    let Some((product, level)) = found.filter(|(product, _)| may_edit_product(&by.caller, product)) else {
+        return refused(Refusal::NotFound);
+    };
+    if target.on_hand > ON_HAND_MAX {
+        return refused(Refusal::invalid(
+            "/on_hand",
+            format!("must be at most {ON_HAND_MAX}"),
+        ));
+    }
+    if level.version != target.expected_version {
+        return refused(Refusal::VersionMismatch {
+            current_version: level.version,
+        });
+    }
+    let delta = i64::from(target.on_hand) - i64::from(level.on_hand);
+    let taken = u32::try_from((-delta).max(0)).unwrap_or(u32::MAX);
+    let held = match want(actor, Wanted { units: taken }).await.ok_or(Fault::Lost)? {
+        HoldAnswer::Held { hold, .. } => hold,
+        HoldAnswer::Short { available, .. } => {
+            let short = Shortage {
+                product_id: product.id,
+                requested: taken,
+                available,
+            };
+            return operations::refuse(context, &by.operation, Refusal::InsufficientStock(vec![short])).await;
+        }
+        HoldAnswer::NoSuchProduct => return refused(Refusal::NotFound),
+        HoldAnswer::Overloaded => return Err(Fault::Overloaded),
+    };
+    let change = StockChange {
+        movement_id: target.movement_id,
+        kind: MovementKind::Adjustment,
+        delta_on_hand: delta,
+        delta_reserved: 0,
+        order_id: None,
+        reason: Some("counted".to_owned()),
+        note: None,
+        actor_id: by.caller.user_id,
+        at: context.now(),
+    };
+    let intent = Intent {
+        leases: vec![context.lease],
+        stock: vec![step(level, &product, vec![change], Some(target.expected_version))],
+        operation: Some(OperationIntent {
+            operation: by.operation.clone(),
+            remembered: Remembered::Stock,
+            at: context.now(),
+        }),
+        ..Intent::default()
+    };
+    match lane::commit(&context.lane(), intent, vec![held]).await {
+        Ok(levels) => done(Reply::Stock(*levels.first().ok_or(Fault::Lost)?)),
+        Err(fault) => repeated_or(context, by, fault).await,
+    }
+}
+
+/// Promises units to an order whose home is elsewhere; durable before the answer.
+///
+/// Asking twice reserves once: the reservation's key is the order and the product.
+pub(super) async fn reserve(
+    context: &Context,
+    actor: &ActorRef<ProductMessage>,
+    reserve: &Reserve,
+) -> Outcome {
+    let units = reserve.quantity.get();
+    let (product, base, held) = match want(actor, Wanted { units }).await.ok_or(Fault::Lost)? {
+        HoldAnswer::Held { product, base, hold } => (product, base, hold),
+        HoldAnswer::Short { available, .. } => {
+            // It may be this very order that has taken them.
+            return match reserved_before(context, reserve).await? {
+                Some(outcome) => outcome,
+                None => refused(shortage(reserve, available)),
+            };
+        }
+        HoldAnswer::NoSuchProduct => return refused(Refusal::NotFound),
+        HoldAnswer::Overloaded => return Err(Fault::Overloaded),
+    };
+    let reservation = Reservation {
+        product_id: product.id,
+        order_id: reserve.order_id,
+        seller_id: product.seller_id,
+        quantity: reserve.quantity,
+        progress: Progress::default(),
+    };
+    let change = StockChange {
+        movement_id: MovementId::mint(context.now(), rand::random()),
+        kind: MovementKind::Reserve,
+        delta_on_hand: 0,
+        delta_reserved: i64::from(units),
+        order_id: Some(reserve.order_id),
+        reason: None,
+        note: None,
+        actor_id: reserve.customer_id,
+        at: context.now(),
+    };
+    let intent = Intent {
+        leases: vec![context.lease],
+        stock: vec![step(base, &product, vec![change], None)],
+        reservations: vec![ReservationWrite {
+            reservation,
+            before: None,
+        }],
+        ..Intent::default()
+    };
+    match lane::commit(&context.lane(), intent, vec![held]).await {
+        Ok(_) => done(Reply::Ended),
+        Err(fault) => match reserved_before(context, reserve).await? {
+            Some(outcome) => outcome,
+            None => Err(fault.into()),
+        },
+    }
+}
+
+/// Answers for a reservation that was made before; one that was given back cannot be made again.
+async fn reserved_before(context: &Context, reserve: &Reserve) -> Result<Option<Outcome>, Fault> {
+    let found = context
+        .shared
+        .store
+        .reservation(reserve.product_id, reserve.order_id)
+        .await?;
+    Ok(found.map(|reservation| {
+        if reservation.progress == Progress::default() {
+            done(Reply::Ended)
+        } else {
+            refused(shortage(reserve, 0))
+        }
+    }))
+}
+
+fn shortage(reserve: &Reserve, available: u32) -> Refusal {
+    let requested = reserve.quantity.get();
+    Refusal::InsufficientStock(vec![Shortage {
+        product_id: reserve.product_id,
+        requested,
+        available,
+    }])
+}
+
+fn check(adjustment: &Adjustment) -> Result<(), Refusal> {
+    let mut errors = Vec::new();
+    errors.extend(text::check("/reason", &adjustment.reason, 1, 100).err());
+    if let Some(note) = &adjustment.note {
+        errors.extend(text::check("/note", note, 0, NOTE_MAX_CHARS).err());
+    }
+    if adjustment.delta == 0 || adjustment.delta.unsigned_abs() > u64::from(ON_HAND_MAX) {
+        errors.push(holdfast_domain::FieldError::new(
+            "/delta",
+            format!("must be 1 to {ON_HAND_MAX}, or less than 0"),
+        ));
+    }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(Refusal::Invalid(errors))
+    }
+}
+
+/// Makes the stock part of an intent.
+pub(super) fn step(
+    base: StockLevel,
+    product: &Product,
+    changes: Vec<StockChange>,
+    only_at: Option<i64>,
+) -> StockIntent {
+    StockIntent {
+        base,
+        changes,
+        only_at,
+        low_stock_threshold: product.low_stock_threshold,
+    }
+}
+
+async fn repeated_or(context: &Context, by: &By, fault: lane::Fault) -> Outcome {
+    match fault {
+        lane::Fault::Lane(LaneError::Duplicate) => operations::find(context, &by.operation)
+            .await?
+            .ok_or(Fault::Conflict),
+        lane::Fault::Lane(LaneError::StockVersion { current }) => refused(Refusal::VersionMismatch {
+            current_version: current,
+        }),
+        other => Err(other.into()),
+    }
+}

@@ -1,0 +1,255 @@
+//! Shards that this node owns, and the entities that live in them.
+//!
+//! An entity is spawned from Postgres when it is first asked and stopped when it has been idle. One
+//! that fails is forgotten; whoever asks next spawns it anew, after a pause that grows with every
+//! failure, so that an entity that cannot be loaded does not eat the node.
+//!
+//! *Invariant*: entities are only reached through a shard that is open, and a shard is only open under
+//! a lease that this node was given. The fence in Postgres holds even where this is wrong.
+
+mod entities;
+mod supervisor;
+mod table;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use holdfast_domain::{OrderId, ProductId, SessionId};
+use holdfast_store::Lease;
+use ractor::{Actor, ActorId, ActorRef};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+pub(crate) use entities::Resident;
+use entities::{Entities, EntityRef};
+pub(crate) use supervisor::{ShardMessage, ShardSupervisor};
+pub(crate) use table::Shards;
+
+use crate::{
+    account::{Account, AccountMessage},
+    entity::{Context, Fault},
+    node::Shared,
+    order::{OrderActor, OrderMessage},
+    product::{ProductActor, ProductMessage},
+    session::{SessionActor, SessionMessage},
+};
+
+/// A shard that this node owns.
+pub(crate) struct Shard {
+    lease: Lease,
+    supervisor: ActorRef<ShardMessage>,
+    entities: Arc<Entities>,
+    /// Whether new requests are turned away, because the shard is to be handed over.
+    is_draining: AtomicBool,
+    in_flight: AtomicUsize,
+    quiet: Notify,
+}
+
+/// A request on its way through a shard.
+pub(crate) struct Passage(Arc<Shard>);
+
+impl Drop for Passage {
+    fn drop(&mut self) {
+        if self.0.in_flight.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.quiet.notify_waiters();
+        }
+    }
+}
+
+impl Shard {
+    /// Opens a shard: spawns its supervisor.
+    pub(crate) async fn open(shared: &Shared, lease: Lease) -> Result<Arc<Self>, ractor::SpawnErr> {
+        let entities = Arc::new(Entities::new(shared.options.entity_in_flight));
+        let parent = shared.root_cell();
+        let supervisor = ShardSupervisor {
+            entities: Arc::clone(&entities),
+        };
+        let (supervisor, _) = Actor::spawn_linked(None, supervisor, (), parent).await?;
+        Ok(Arc::new(Self {
+            lease,
+            supervisor,
+            entities,
+            is_draining: AtomicBool::new(false),
+            in_flight: AtomicUsize::new(0),
+            quiet: Notify::new(),
+        }))
+    }
+
+    /// Returns the ownership under which the shard is open.
+    pub(crate) fn lease(&self) -> Lease {
+        self.lease
+    }
+
+    /// Lets a request in, unless the shard is to be handed over.
+    pub(crate) fn enter(self: &Arc<Self>) -> Result<Passage, Fault> {
+        // Counted before it is checked: who drains either turns the request away or waits for it.
+        self.in_flight.fetch_add(1, Ordering::AcqRel);
+        let passage = Passage(Arc::clone(self));
+        if self.is_draining.load(Ordering::Acquire) {
+            Err(Fault::Draining)
+        } else {
+            Ok(passage)
+        }
+    }
+
+    /// Tells whether requests are let in.
+    pub(crate) fn is_serving(&self) -> bool {
+        !self.is_draining.load(Ordering::Acquire)
+    }
+
+    /// Turns new requests away and waits until none is in flight; `false` if that takes too long.
+    pub(crate) async fn drain(&self, limit: Duration) -> bool {
+        self.is_draining.store(true, Ordering::Release);
+        let quiet = async {
+            loop {
+                let notified = self.quiet.notified();
+                if self.in_flight.load(Ordering::Acquire) == 0 {
+                    return;
+                }
+                notified.await;
+            }
+        };
+        tokio::time::timeout(limit, quiet).await.is_ok()
+    }
+
+    /// Lets requests in again.
+    pub(crate) fn resume(&self) {
+        self.is_draining.store(false, Ordering::Release);
+    }
+
+    /// Stops every entity of the shard.
+    pub(crate) fn close(&self) {
+        self.is_draining.store(true, Ordering::Release);
+        self.entities.stop_all();
+        self.supervisor.stop(None);
+    }
+
+    /// Stops entities that nobody has asked for a while; returns how many remain.
+    pub(crate) fn passivate(&self, idle_since: Instant) -> usize {
+        self.entities.passivate(idle_since)
+    }
+
+    /// Returns when the longest idle entity was last asked, if there is any.
+    pub(crate) fn idle_times(&self) -> Vec<Instant> {
+        self.entities.idle_times()
+    }
+
+    /// Returns the actor of an account, or of the phantom that stands for none.
+    pub(crate) fn account(&self, shared: &Shared, id: Uuid) -> Result<Resident<AccountMessage>, Fault> {
+        self.entities.reside(
+            id,
+            || {
+                self.spawn(
+                    id,
+                    Account {
+                        context: self.context(shared),
+                        id,
+                    },
+                )
+            },
+            EntityRef::Account,
+            |entity| match entity {
+                EntityRef::Account(actor) => Some(actor.clone()),
+                _ => None,
+            },
+        )
+    }
+
+    /// Returns the actor of a session.
+    pub(crate) fn session(&self, shared: &Shared, id: SessionId) -> Result<Resident<SessionMessage>, Fault> {
+        self.entities.reside(
+            id.0,
+            || {
+                self.spawn(
+                    id.0,
+                    SessionActor {
+                        context: self.context(shared),
+                        id,
+                    },
+                )
+            },
+            EntityRef::Session,
+            |entity| match entity {
+                EntityRef::Session(actor) => Some(actor.clone()),
+                _ => None,
+            },
+        )
+    }
+
+    /// Returns the actor of a product.
+    pub(crate) fn product(&self, shared: &Shared, id: ProductId) -> Result<Resident<ProductMessage>, Fault> {
+        self.entities.reside(
+            id.0,
+            || {
+                self.spawn(
+                    id.0,
+                    ProductActor {
+                        context: self.context(shared),
+                        id,
+                    },
+                )
+            },
+            EntityRef::Product,
+            |entity| match entity {
+                EntityRef::Product(actor) => Some(actor.clone()),
+                _ => None,
+            },
+        )
+    }
+
+    /// Returns the actor of an order.
+    pub(crate) fn order(&self, shared: &Shared, id: OrderId) -> Result<Resident<OrderMessage>, Fault> {
+        self.entities.reside(
+            id.0,
+            || {
+                self.spawn(
+                    id.0,
+                    OrderActor {
+                        context: self.context(shared),
+                        id,
+                    },
+                )
+            },
+            EntityRef::Order,
+            |entity| match entity {
+                EntityRef::Order(actor) => Some(actor.clone()),
+                _ => None,
+            },
+        )
+    }
+
+    /// Forgets an entity that was found to be gone.
+    pub(crate) fn lost(&self, id: Uuid, actor: ActorId) {
+        self.entities.lost(id, actor);
+    }
+
+    /// Makes what an entity or a placement works with.
+    pub(crate) fn context(&self, shared: &Shared) -> Context {
+        Context {
+            shared: shared.clone(),
+            lease: self.lease,
+        }
+    }
+
+    /// Spawns an entity; requests may be sent to it while it loads.
+    fn spawn<A>(&self, id: Uuid, actor: A) -> Result<ActorRef<A::Msg>, Fault>
+    where
+        A: Actor<Arguments = ()>,
+    {
+        let spawned = ractor::ActorRuntime::spawn_linked_instant(None, actor, (), self.supervisor.get_cell());
+        let (actor, loading) = spawned.map_err(|_| Fault::Lost)?;
+        let (entities, actor_id) = (Arc::clone(&self.entities), actor.get_id());
+        tokio::spawn(async move {
+            if let Ok(Err(error)) = loading.await {
+                tracing::warn!(entity = %id, %error, "an entity could not be loaded");
+                entities.lost(id, actor_id);
+            }
+        });
+        Ok(actor)
+    }
+}

@@ -1,0 +1,126 @@
+//! The wire format: one version byte, then bincode.
+//!
+//! Everything that one node says to another passes through [`encode`] and [`decode`]. Both are
+//! total: any value and any bytes give an answer or a [`WireError`], never a panic and never an
+//! allocation out of proportion to [`MAX_FRAME_BYTES`]. This is the only file that names bincode, so
+//! replacing the codec is a change to one file and one version byte.
+//!
+//! **What may change without a new version.** Enums may grow variants at their end, provided the
+//! older release is never sent one that it does not know. Anything else - a field added, removed
+//! or reordered - needs a new [`WIRE_VERSION`], and the release that introduces it must go on
+//! reading the version before, because two adjacent releases run side by side during an upgrade.
+//! The golden bytes in the tests exist to make such a change visible.
+
+mod envelope;
+#[cfg(test)]
+mod tests;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+
+pub use envelope::{
+    Header, RemoteError, Reply, decode_envelope, decode_reply, encode_envelope, encode_reply,
+};
+
+/// The version byte that opens every frame.
+pub const WIRE_VERSION: u8 = 1;
+
+/// The longest frame, version byte included, in bytes.
+pub const MAX_FRAME_BYTES: usize = 1 << 20;
+
+/// How many bytes a value may claim while it is decoded. bincode counts an integer by the size of
+/// its type, up to sixteen bytes, where the frame may hold a single one; so a frame's worth of
+/// small integers claims this much, and no honest frame claims more.
+const MAX_CLAIMED_BYTES: usize = 16 * MAX_FRAME_BYTES;
+
+/// Little-endian, variable-length integers, and no claim beyond the limit is believed.
+const CONFIG: bincode::config::Configuration<
+    bincode::config::LittleEndian,
+    bincode::config::Varint,
+    bincode::config::Limit<MAX_CLAIMED_BYTES>,
+> = bincode::config::standard().with_limit::<MAX_CLAIMED_BYTES>();
+
+/// Why a value could not be put on the wire, or bytes could not be taken off it.
+#[derive(Debug, Error)]
+pub enum WireError {
+    /// The frame holds no bytes at all.
+    #[error("the frame is empty")]
+    Empty,
+    /// The frame opens with a version that this release does not read.
+    #[error("wire version {found} is not supported, expected {WIRE_VERSION}")]
+    Version {
+        /// The version byte found.
+        found: u8,
+    },
+    /// The frame is longer than [`MAX_FRAME_BYTES`].
+    #[error("the frame is longer than {MAX_FRAME_BYTES} bytes")]
+    TooLarge,
+    /// The value ended before the frame did.
+    #[error("{count} bytes trail the value")]
+    Trailing {
+        /// How many bytes were left over.
+        count: usize,
+    },
+    /// The bytes are not an encoding of the expected type.
+    #[error("malformed frame")]
+    Malformed(#[source] bincode::error::DecodeError),
+    /// The value has a shape that the format cannot express.
+    #[error("the value cannot be encoded")]
+    Unencodable(#[source] bincode::error::EncodeError),
+}
+
+/// Encodes `value` behind the version byte.
+///
+/// # Errors
+/// [`WireError::TooLarge`] as soon as the frame would pass [`MAX_FRAME_BYTES`].
+/// [`WireError::Unencodable`] if the type cannot be expressed in the format.
+pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, WireError> {
+    let mut frame = Frame {
+        bytes: vec![WIRE_VERSION],
+        overflowed: false,
+    };
+    match bincode::serde::encode_into_writer(value, &mut frame, CONFIG) {
+        Ok(()) => Ok(frame.bytes),
+        Err(_) if frame.overflowed => Err(WireError::TooLarge),
+        Err(error) => Err(WireError::Unencodable(error)),
+    }
+}
+
+/// Decodes one value that fills `frame` exactly.
+///
+/// # Errors
+/// [`WireError::Empty`], [`WireError::Version`] and [`WireError::TooLarge`] before the payload is
+/// looked at; [`WireError::Malformed`] or [`WireError::Trailing`] if it is not one `T`.
+pub fn decode<T: DeserializeOwned>(frame: &[u8]) -> Result<T, WireError> {
+    if frame.len() > MAX_FRAME_BYTES {
+        return Err(WireError::TooLarge);
+    }
+    let (&version, payload) = frame.split_first().ok_or(WireError::Empty)?;
+    if version != WIRE_VERSION {
+        return Err(WireError::Version { found: version });
+    }
+    let (value, read) = bincode::serde::decode_from_slice(payload, CONFIG).map_err(WireError::Malformed)?;
+    match payload.len() - read {
+        0 => Ok(value),
+        count => Err(WireError::Trailing { count }),
+    }
+}
+
+/// Grows with what is written, and refuses to pass the limit: an oversized value costs at most one
+/// frame of memory, not its own size.
+struct Frame {
+    bytes: Vec<u8>,
+    overflowed: bool,
+}
+
+impl bincode::enc::write::Writer for Frame {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), bincode::error::EncodeError> {
+        if bytes.len() > MAX_FRAME_BYTES - self.bytes.len() {
+            self.overflowed = true;
+            return Err(bincode::error::EncodeError::UnexpectedEnd);
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+}
