@@ -1,0 +1,36 @@
+//! Running the shop: probes, documentation, the pages of problems, and the cluster's state.
+
+mod cluster;
+mod docs;
+mod health;
+mod problems;
+
+pub(crate) use cluster::__path_cluster;
+pub(crate) use docs::{__path_docs, __path_docs_file, __path_openapi};
+pub(crate) use health::{__path_livez, __path_readyz};
+pub(crate) use problems::__path_problem;
+
+use crate::{edge::Edge, route::Route};
+
+/// Lists the routes that the API's listener has besides the API.
+pub(crate) fn api_routes(edge: &Edge) -> Result<Vec<Route>, serde_json::Error> {
+    let mut routes = probes(edge);
+    routes.extend([
+        docs::openapi_route()?,
+        docs::route(),
+        docs::file_route(),
+        problems::route(),
+    ]);
+    Ok(routes)
+}
+
+/// Lists the routes of the operations listener.
+pub(crate) fn ops_routes(edge: &Edge) -> Vec<Route> {
+    let mut routes = probes(edge);
+    routes.extend([cluster::route(edge), problems::route()]);
+    routes
+}
+
+fn probes(edge: &Edge) -> Vec<Route> {
+    vec![health::livez_route().vital(), health::readyz_route(edge).vital()]
+}

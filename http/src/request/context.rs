@@ -1,0 +1,45 @@
+//! What the edge knows about a request before its route is entered.
+
+use std::{net::IpAddr, sync::Arc};
+
+use warp::{Filter, Rejection};
+
+use super::TraceParent;
+
+/// Where a request comes from and goes to, shared by all that serves it.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestContext(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    trace: TraceParent,
+    client: IpAddr,
+    route: Arc<str>,
+}
+
+impl RequestContext {
+    /// Joins what is known about a request that `route` will serve.
+    pub(crate) fn new(trace: TraceParent, client: IpAddr, route: Arc<str>) -> Self {
+        Self(Arc::new(Inner { trace, client, route }))
+    }
+
+    /// Returns the trace that the request belongs to, for those who go on with it.
+    pub(crate) fn trace(&self) -> TraceParent {
+        self.0.trace
+    }
+
+    /// Returns the client's address.
+    pub(crate) fn client(&self) -> IpAddr {
+        self.0.client
+    }
+
+    /// Returns the route as method and template, such as `POST /v1/orders/{id}/cancel`.
+    pub(crate) fn route(&self) -> &str {
+        &self.0.route
+    }
+}
+
+/// Extracts the request's context.
+pub(crate) fn context() -> impl Filter<Extract = (RequestContext,), Error = Rejection> + Copy {
+    warp::ext::get::<RequestContext>()
+}

@@ -1,0 +1,78 @@
+//! Where a request comes from, past the proxies that are believed.
+
+use std::net::IpAddr;
+
+use warp::http::HeaderMap;
+
+/// Returns the client's address: the last one in `X-Forwarded-For` that is not a trusted proxy's.
+///
+/// A proxy appends what it saw, so what stands left of an address that is not trusted is hearsay.
+pub(crate) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
+    if !trusted.contains(&peer) {
+        return peer;
+    }
+    let mut client = peer;
+    let lines = headers.get_all("x-forwarded-for").iter().rev();
+    let hops = lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.rsplit(','));
+    for hop in hops {
+        let Ok(address) = hop.trim().parse::<IpAddr>() else {
+            break;
+        };
+        client = address;
+        if !trusted.contains(&address) {
+            break;
+        }
+    }
+    client
+}
+
+#[cfg(test)]
+mod tests {
+    use warp::http::HeaderValue;
+
+    use super::*;
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    fn seen_through(peer: &str, lines: &[&'static str]) -> IpAddr {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append("x-forwarded-for", HeaderValue::from_static(line));
+        }
+        client_address(
+            address(peer),
+            &headers,
+            &[address("10.0.0.1"), address("10.0.0.2")],
+        )
+    }
+
+    #[test]
+    fn a_client_cannot_name_its_own_address() {
+        assert_eq!(
+            seen_through("203.0.113.9", &["198.51.100.7"]),
+            address("203.0.113.9")
+        );
+        assert_eq!(
+            seen_through("10.0.0.1", &["1.1.1.1, 198.51.100.7"]),
+            address("198.51.100.7")
+        );
+    }
+
+    #[test]
+    fn a_chain_of_trusted_proxies_is_followed_to_the_client() {
+        assert_eq!(
+            seen_through("10.0.0.1", &["198.51.100.7, 10.0.0.2"]),
+            address("198.51.100.7")
+        );
+        assert_eq!(
+            seen_through("10.0.0.1", &["198.51.100.7", "10.0.0.2"]),
+            address("198.51.100.7")
+        );
+        assert_eq!(seen_through("10.0.0.1", &[]), address("10.0.0.1"));
+        assert_eq!(seen_through("10.0.0.1", &["nonsense"]), address("10.0.0.1"));
+    }
+}

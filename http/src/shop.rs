@@ -1,0 +1,13 @@
+//! The shop, as the edge calls it.
+//!
+//! Unit tests call a fake of the same methods: it needs no database, answers what it is told to, and
+//! remembers what it was asked.
+
+#[cfg(not(test))]
+pub(crate) use holdfast_actors::Client as Shop;
+
+#[cfg(test)]
+mod fake;
+
+#[cfg(test)]
+pub(crate) use fake::{Mood, Shop, VERSION};

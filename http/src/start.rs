@@ -1,0 +1,123 @@
+//! Starting and stopping an edge.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use holdfast_actors::Client;
+use holdfast_domain::account::ACCESS_TOKEN_TTL_MAX;
+use tokio::net::TcpListener;
+
+use crate::{
+    account, edge, operations,
+    options::EdgeOptions,
+    order, product,
+    route::{Route, RouteTable},
+    server::Server,
+    service::EdgeService,
+    token::{AccessTokens, KeyError, KeySource},
+};
+
+/// Why an edge did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum EdgeError {
+    /// There is no key to sign access tokens with.
+    #[error("the edge has no signing keys")]
+    Keys(#[from] KeyError),
+    /// Access tokens would outlive the cluster's memory of sessions that have ended.
+    #[error("access tokens must be good for 1 to {} s", ACCESS_TOKEN_TTL_MAX.as_secs())]
+    TokenTtl,
+    /// The API's description cannot be written.
+    #[error("the description of the API cannot be written")]
+    Document(#[from] serde_json::Error),
+    /// A listener is not bound.
+    #[error("a listener has no address")]
+    Listener(#[from] io::Error),
+}
+
+/// A node's HTTP edge.
+#[derive(Debug)]
+pub struct Edge;
+
+impl Edge {
+    /// Starts to serve the shop: the API on `api`, if this node has that role, and operations on `ops`.
+    pub async fn start(
+        options: EdgeOptions,
+        client: Client,
+        api: impl Into<Option<TcpListener>>,
+        ops: TcpListener,
+    ) -> Result<EdgeHandle, EdgeError> {
+        if options.access_token_ttl.as_secs() == 0 || options.access_token_ttl > ACCESS_TOKEN_TTL_MAX {
+            return Err(EdgeError::TokenTtl);
+        }
+        let source = match &options.signing_key_dir {
+            Some(path) => KeySource::Directory(path.clone()),
+            None => KeySource::Shared(client.clone()),
+        };
+        let tokens = AccessTokens::load(source, &options).await?;
+        let edge = edge::Edge::new(client, tokens, options.clone());
+        let ops_addr = ops.local_addr()?;
+        let (api, api_addr) = match api.into() {
+            Some(listener) => {
+                let address = listener.local_addr()?;
+                let service = EdgeService::new(
+                    RouteTable::new(api_routes(&edge)?),
+                    &options,
+                    options.max_in_flight,
+                );
+                (Some(Server::start(listener, service, &options)), Some(address))
+            }
+            None => (None, None),
+        };
+        let service = EdgeService::new(RouteTable::new(operations::ops_routes(&edge)), &options, None);
+        let ops = Server::start(ops, service, &options);
+        Ok(EdgeHandle {
+            api,
+            ops,
+            api_addr,
+            ops_addr,
+        })
+    }
+}
+
+/// Lists the routes of the API's listener.
+pub(crate) fn api_routes(edge: &edge::Edge) -> Result<Vec<Route>, serde_json::Error> {
+    let mut routes = order::routes(edge);
+    routes.extend(product::routes(edge));
+    routes.extend(account::routes(edge));
+    routes.extend(operations::api_routes(edge)?);
+    Ok(routes)
+}
+
+/// A running edge.
+#[derive(Debug)]
+pub struct EdgeHandle {
+    api: Option<Server>,
+    ops: Server,
+    api_addr: Option<SocketAddr>,
+    ops_addr: SocketAddr,
+}
+
+impl EdgeHandle {
+    /// Returns where the API is served, if it is.
+    pub fn api_addr(&self) -> Option<SocketAddr> {
+        self.api_addr
+    }
+
+    /// Returns where operations are served.
+    pub fn ops_addr(&self) -> SocketAddr {
+        self.ops_addr
+    }
+
+    /// Stops accepting, lets requests in progress finish within `grace`, then cuts them off.
+    ///
+    /// Operations are served until the API has ended, so that probes can watch it end.
+    pub async fn shutdown(self, grace: Duration) {
+        let began_at = tokio::time::Instant::now();
+        if let Some(api) = self.api {
+            api.shutdown(grace).await;
+        }
+        self.ops.shutdown(grace.saturating_sub(began_at.elapsed())).await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

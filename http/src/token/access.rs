@@ -1,0 +1,184 @@
+//! Access tokens: signed statements of who is asking.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use holdfast_domain::{Caller, Role, SessionId, UserId};
+use jsonwebtoken::{Algorithm, Header, Validation, get_current_timestamp};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::keys::{Jwk, KeyError, KeyRing, KeySource};
+use crate::options::EdgeOptions;
+
+/// How far two nodes' clocks may be apart, in seconds.
+const LEEWAY_S: u64 = 5;
+/// How often an unknown `kid` may make a node look for new keys, in seconds.
+const RELOAD_INTERVAL_S: u64 = 5;
+/// Longer texts are not tokens of ours.
+const TOKEN_MAX_BYTES: usize = 2048;
+
+/// The token is malformed, expired, or not signed by a key that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the access token is not valid")]
+pub(crate) struct InvalidToken;
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Claims {
+    iss: String,
+    aud: String,
+    sub: UserId,
+    sid: SessionId,
+    role: Role,
+    iat: u64,
+    nbf: u64,
+    exp: u64,
+    jti: Uuid,
+}
+
+/// A freshly signed token.
+pub(crate) struct AccessToken {
+    /// The token's text: a secret of its bearer.
+    pub(crate) text: String,
+    /// How long it is good for, in seconds.
+    pub(crate) expires_in: u64,
+}
+
+/// Signs and verifies access tokens.
+pub(crate) struct AccessTokens {
+    keys: ArcSwap<KeyRing>,
+    source: KeySource,
+    reloaded_at: AtomicU64,
+    validation: Validation,
+    issuer: String,
+    audience: String,
+    ttl: Duration,
+}
+
+impl AccessTokens {
+    /// Loads the keys.
+    pub(crate) async fn load(source: KeySource, options: &EdgeOptions) -> Result<Self, KeyError> {
+        let keys = source.load().await?;
+        Ok(Self::new(keys, source, options))
+    }
+
+    fn new(keys: KeyRing, source: KeySource, options: &EdgeOptions) -> Self {
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.leeway = LEEWAY_S;
+        validation.validate_nbf = true;
+        validation.set_issuer(&[&options.issuer]);
+        validation.set_audience(&[&options.audience]);
+        validation.set_required_spec_claims(&["iss", "aud", "sub", "nbf", "exp"]);
+        Self {
+            keys: ArcSwap::from_pointee(keys),
+            source,
+            reloaded_at: AtomicU64::new(get_current_timestamp()),
+            validation,
+            issuer: options.issuer.clone(),
+            audience: options.audience.clone(),
+            ttl: options.access_token_ttl,
+        }
+    }
+
+    /// Makes a signer with a fresh key, which never looks for newer ones.
+    #[cfg(test)]
+    pub(crate) fn for_tests(options: &EdgeOptions) -> Self {
+        let keys = KeyRing::parse(vec![("test".to_owned(), test_key())]).expect("a good key");
+        Self::new(keys, KeySource::Directory("/nonexistent".into()), options)
+    }
+
+    /// Signs a token that says who `caller` is.
+    pub(crate) fn sign(&self, caller: &Caller) -> Result<AccessToken, jsonwebtoken::errors::Error> {
+        let now = get_current_timestamp();
+        let expires_in = self.ttl.as_secs();
+        let claims = Claims {
+            iss: self.issuer.clone(),
+            aud: self.audience.clone(),
+            sub: caller.user_id,
+            sid: caller.session_id,
+            role: caller.role,
+            iat: now,
+            nbf: now,
+            exp: now.saturating_add(expires_in),
+            jti: Uuid::now_v7(),
+        };
+        let keys = self.keys.load();
+        let (kid, key) = keys.signer();
+        let header = Header {
+            kid: Some(kid.to_owned()),
+            ..Header::new(Algorithm::EdDSA)
+        };
+        let text = jsonwebtoken::encode(&header, &claims, key)?;
+        Ok(AccessToken { text, expires_in })
+    }
+
+    /// Verifies a token and returns whom it names.
+    ///
+    /// A `kid` that is not known may be that of a key made since: then the keys are loaded again, at
+    /// most every [`RELOAD_INTERVAL_S`].
+    pub(crate) async fn verify(&self, token: &str) -> Result<Caller, InvalidToken> {
+        if token.len() > TOKEN_MAX_BYTES {
+            return Err(InvalidToken);
+        }
+        let header = jsonwebtoken::decode_header(token).map_err(|_| InvalidToken)?;
+        let kid = header.kid.ok_or(InvalidToken)?;
+        if self.keys.load().find(&kid).is_none() {
+            self.reload().await;
+        }
+        let keys = self.keys.load();
+        let key = &keys.find(&kid).ok_or(InvalidToken)?.key;
+        let verified = jsonwebtoken::decode::<Claims>(token, key, &self.validation);
+        let claims = verified.map_err(|_| InvalidToken)?.claims;
+        Ok(Caller {
+            user_id: claims.sub,
+            session_id: claims.sid,
+            role: claims.role,
+        })
+    }
+
+    /// Returns the public keys that verify tokens.
+    pub(crate) fn jwks(&self) -> Vec<Jwk> {
+        self.keys.load().jwks()
+    }
+
+    async fn reload(&self) {
+        let now = get_current_timestamp();
+        let last = self.reloaded_at.load(Ordering::Relaxed);
+        let is_due = now.saturating_sub(last) >= RELOAD_INTERVAL_S;
+        // The exchange lets one of several requests look, and the others go on with what is known.
+        let claim = || {
+            self.reloaded_at
+                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
+        };
+        if !is_due || claim().is_err() {
+            return;
+        }
+        match self.source.load().await {
+            Ok(keys) => self.keys.store(keys.into()),
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the signing keys could not be reloaded"
+                );
+            }
+        }
+    }
+}
+
+/// Makes a fresh key, in PEM.
+#[cfg(test)]
+pub(crate) fn test_key() -> String {
+    use base64::{Engine, prelude::BASE64_STANDARD};
+
+    let pair = aws_lc_rs::signature::Ed25519KeyPair::generate().expect("a key");
+    let der = pair.to_pkcs8v1().expect("PKCS#8");
+    let body = BASE64_STANDARD.encode(der.as_ref());
+    format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n")
+}
+
+#[cfg(test)]
+mod tests;
