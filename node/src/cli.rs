@@ -1,0 +1,43 @@
+//! The command line: one file per command in [`crate::commands`].
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{audit, chaos, config, migrate, node, status, up, user};
+
+/// Holdfast: a commerce backend that keeps its word.
+#[derive(Debug, Parser)]
+#[command(name = "holdfast", version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Up(up::Up),
+    Node(node::Node),
+    Status(status::Status),
+    Migrate(migrate::Migrate),
+    User(user::User),
+    Audit(audit::Audit),
+    Chaos(chaos::Chaos),
+    Config(config::ConfigCommand),
+}
+
+impl Cli {
+    /// Does what was asked.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Up(command) => command.run(),
+            Command::Node(command) => command.run(),
+            Command::Status(command) => command.run(),
+            Command::Migrate(command) => command.run(),
+            Command::User(command) => command.run(),
+            Command::Audit(command) => command.run(),
+            Command::Chaos(command) => command.run(),
+            Command::Config(command) => command.run(),
+        }
+    }
+}

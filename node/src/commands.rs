@@ -1,0 +1,11 @@
+//! The commands: each file holds one, with its arguments and its effect.
+
+pub mod audit;
+pub mod chaos;
+pub mod config;
+mod database;
+pub mod migrate;
+pub mod node;
+pub mod status;
+pub mod up;
+pub mod user;

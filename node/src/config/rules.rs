@@ -1,0 +1,216 @@
+//! Rules between settings, and bounds that types do not express.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use holdfast_domain::account::ACCESS_TOKEN_TTL_MAX;
+
+use super::error::{Place, Violation};
+use super::{Config, Role};
+
+/// The most nodes a cluster may have.
+const MAX_NODES: usize = 64;
+/// Heartbeats that must fit into the suspicion time: fewer would let one slow
+/// poll look like a death.
+const MIN_HEARTBEATS_TO_SUSPECT: u32 = 4;
+
+/// A broken rule, before it is known where the value came from.
+pub(super) struct Broken {
+    pub(super) field: String,
+    message: String,
+}
+
+impl Broken {
+    fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            message: message.into(),
+        }
+    }
+
+    pub(super) fn at(self, place: Place) -> Violation {
+        Violation::InFile(place, self.message)
+    }
+
+    pub(super) fn at_variable(self, variable: &str) -> Violation {
+        Violation::InVariable(variable.to_owned(), self.message)
+    }
+}
+
+/// Lists every rule that `config` breaks.
+pub(super) fn check(config: &Config) -> Vec<Broken> {
+    let mut broken = Vec::new();
+    bounds(config, &mut broken);
+    durations(config, &mut broken);
+    tls(config, &mut broken);
+    nodes(config, &mut broken);
+    broken
+}
+
+fn bounds(config: &Config, broken: &mut Vec<Broken>) {
+    if config.cluster.name.is_empty() {
+        broken.push(Broken::new("cluster.name", "must not be empty"));
+    }
+    let at_least_one = [
+        ("http.body_limit", config.http.body_limit),
+        ("http.max_connections", config.http.max_connections),
+        ("auth.hashing_threads", config.auth.hashing_threads),
+        ("limits.max_in_flight", config.limits.max_in_flight),
+        ("lane.max_batch", config.lane.max_batch),
+        ("link.max_in_flight", config.link.max_in_flight),
+        ("entities.max_resident", config.entities.max_resident),
+    ];
+    for (field, value) in at_least_one {
+        if value == 0 {
+            broken.push(Broken::new(field, "must be at least 1"));
+        }
+    }
+    if config.entities.max_in_flight == 0 {
+        broken.push(Broken::new("entities.max_in_flight", "must be at least 1"));
+    }
+    if config.lane.max_waiting < config.lane.max_batch {
+        broken.push(Broken::new(
+            "lane.max_waiting",
+            "must not be less than lane.max_batch",
+        ));
+    }
+    // A heartbeat, a lane and the pool's readers each hold a connection.
+    if config.postgres.max_connections < 4 {
+        broken.push(Broken::new("postgres.max_connections", "must be at least 4"));
+    }
+    let argon2 = &config.auth;
+    if argon2.argon2_passes == 0 {
+        broken.push(Broken::new("auth.argon2_passes", "must be at least 1"));
+    }
+    if argon2.argon2_lanes == 0 {
+        broken.push(Broken::new("auth.argon2_lanes", "must be at least 1"));
+    }
+    let least_kib = 8 * argon2.argon2_lanes.max(1);
+    if argon2.argon2_memory_kib < least_kib {
+        broken.push(Broken::new(
+            "auth.argon2_memory_kib",
+            format!("must be at least {least_kib}, 8 for each lane"),
+        ));
+    }
+}
+
+fn durations(config: &Config, broken: &mut Vec<Broken>) {
+    let positive = [
+        ("cluster.operation_budget", config.cluster.operation_budget),
+        ("timeouts.startup", config.timeouts.startup),
+        ("timeouts.drain", config.timeouts.drain),
+        ("http.request_timeout", config.http.request_timeout),
+        ("http.header_timeout", config.http.header_timeout),
+        ("http.keep_alive_timeout", config.http.keep_alive_timeout),
+        ("auth.access_token_ttl", config.auth.access_token_ttl),
+        ("orders.payment_deadline", config.orders.payment_deadline),
+        ("entities.idle_after", config.entities.idle_after),
+        ("membership.heartbeat", config.membership.heartbeat),
+        ("link.idle_timeout", config.link.idle_timeout),
+    ];
+    for (field, value) in positive {
+        if value == Duration::ZERO {
+            broken.push(Broken::new(field, "must be longer than nothing"));
+        }
+    }
+    if config.auth.access_token_ttl > ACCESS_TOKEN_TTL_MAX {
+        broken.push(Broken::new(
+            "auth.access_token_ttl",
+            format!(
+                "must be at most {} s: changes of access are remembered that long",
+                ACCESS_TOKEN_TTL_MAX.as_secs()
+            ),
+        ));
+    }
+    if config.auth.refresh_token_ttl <= config.auth.access_token_ttl {
+        broken.push(Broken::new(
+            "auth.refresh_token_ttl",
+            "must be longer than auth.access_token_ttl",
+        ));
+    }
+    if config.http.request_timeout < config.cluster.operation_budget {
+        broken.push(Broken::new(
+            "http.request_timeout",
+            "must not be shorter than cluster.operation_budget",
+        ));
+    }
+    let least = config.membership.heartbeat * MIN_HEARTBEATS_TO_SUSPECT;
+    if config.membership.suspect_after < least {
+        broken.push(Broken::new(
+            "membership.suspect_after",
+            format!("must be at least {MIN_HEARTBEATS_TO_SUSPECT} times membership.heartbeat"),
+        ));
+    }
+}
+
+fn tls(config: &Config, broken: &mut Vec<Broken>) {
+    let files = [
+        ("link.tls_ca", config.link.tls_ca.is_some()),
+        ("link.tls_cert", config.link.tls_cert.is_some()),
+        ("link.tls_key", config.link.tls_key.is_some()),
+    ];
+    if files.iter().all(|(_, given)| !given) {
+        return;
+    }
+    for (field, given) in files {
+        if !given {
+            broken.push(Broken::new(
+                field,
+                "must be given: tls_ca, tls_cert and tls_key go together",
+            ));
+        }
+    }
+}
+
+fn nodes(config: &Config, broken: &mut Vec<Broken>) {
+    if config.nodes.is_empty() || config.nodes.len() > MAX_NODES {
+        broken.push(Broken::new("nodes", format!("must be between 1 and {MAX_NODES}")));
+    }
+    let mut names = HashSet::new();
+    let mut addresses: HashSet<SocketAddr> = HashSet::new();
+    for (index, node) in config.nodes.iter().enumerate() {
+        if !is_node_name(&node.name) {
+            broken.push(Broken::new(
+                format!("nodes[{index}].name"),
+                "must be 1 to 63 lower-case letters, digits or hyphens, and begin with a letter",
+            ));
+        }
+        if !names.insert(node.name.as_str()) {
+            broken.push(Broken::new(
+                format!("nodes[{index}].name"),
+                format!("`{}` is another node's name already", node.name),
+            ));
+        }
+        if node.roles.is_empty() {
+            broken.push(Broken::new(
+                format!("nodes[{index}].roles"),
+                "must name at least one role",
+            ));
+        }
+        for (key, address) in [("api", node.api), ("ops", node.ops), ("link", node.link)] {
+            let Some(address) = address else { continue };
+            if !addresses.insert(address) {
+                broken.push(Broken::new(
+                    format!("nodes[{index}].{key}"),
+                    format!("{address} is in use by another entry"),
+                ));
+            }
+        }
+    }
+    for role in Role::ALL {
+        if !config.nodes.iter().any(|node| node.roles.contains(&role)) {
+            broken.push(Broken::new("nodes", format!("no node has the role `{role}`")));
+        }
+    }
+}
+
+/// A node's name is a DNS label: it stands in certificates, in file names and
+/// in what the database shows of a connection.
+fn is_node_name(name: &str) -> bool {
+    name.len() <= 63
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}

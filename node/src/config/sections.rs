@@ -1,0 +1,295 @@
+//! The sections of `cluster.toml` and their defaults.
+//!
+//! Durations are written as people write them: `200ms`, `15m`, `30d`.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use holdfast_domain::PaymentProvider;
+use serde::{Deserialize, Serialize};
+
+use super::secret::Secret;
+
+/// `[cluster]`: what all nodes share.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClusterSettings {
+    /// Keeps two clusters that meet by accident apart.
+    pub name: String,
+    /// Holds the secret by which nodes know each other; made by `holdfast up`
+    /// in its data directory if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cookie_file: Option<PathBuf>,
+    /// How long an operation may take, retries on other owners included.
+    #[serde(with = "humantime_serde")]
+    pub operation_budget: Duration,
+}
+
+impl Default for ClusterSettings {
+    fn default() -> Self {
+        Self {
+            name: "holdfast".to_owned(),
+            cookie_file: None,
+            operation_budget: Duration::from_secs(2),
+        }
+    }
+}
+
+/// `[timeouts]`: starting and stopping.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TimeoutSettings {
+    /// How long a node may take from its start until it is ready.
+    #[serde(with = "humantime_serde")]
+    pub startup: Duration,
+    /// How long a stopping node hands over shards and finishes requests.
+    #[serde(with = "humantime_serde")]
+    pub drain: Duration,
+}
+
+impl Default for TimeoutSettings {
+    fn default() -> Self {
+        Self {
+            startup: Duration::from_mins(1),
+            drain: Duration::from_secs(3),
+        }
+    }
+}
+
+/// `[http]`: the edge.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpSettings {
+    /// The address that nodes without one of their own listen on.
+    pub host: IpAddr,
+    /// The largest body that is read, in bytes.
+    pub body_limit: usize,
+    /// How long a request may take from its head to its answer.
+    #[serde(with = "humantime_serde")]
+    pub request_timeout: Duration,
+    /// How long a client may take to send a request's head.
+    #[serde(with = "humantime_serde")]
+    pub header_timeout: Duration,
+    /// How long a connection may rest between requests.
+    #[serde(with = "humantime_serde")]
+    pub keep_alive_timeout: Duration,
+    /// Connections of one listener; more wait to be accepted.
+    pub max_connections: usize,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            host: IpAddr::from([127, 0, 0, 1]),
+            body_limit: 256 * 1024,
+            request_timeout: Duration::from_secs(10),
+            header_timeout: Duration::from_secs(5),
+            keep_alive_timeout: Duration::from_secs(75),
+            max_connections: 8192,
+            trusted_proxies: Vec::new(),
+        }
+    }
+}
+
+/// `[auth]`: tokens and passwords.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuthSettings {
+    /// The `iss` claim.
+    pub issuer: String,
+    /// The `aud` claim.
+    pub audience: String,
+    /// How long an access token is good for.
+    #[serde(with = "humantime_serde")]
+    pub access_token_ttl: Duration,
+    /// How long a refresh token is good for.
+    #[serde(with = "humantime_serde")]
+    pub refresh_token_ttl: Duration,
+    /// Holds the keys that sign access tokens, as `<kid>.pem`; those that the
+    /// nodes share in the database if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signing_key_dir: Option<PathBuf>,
+    /// Threads that hash passwords; they bound what a login storm can take.
+    pub hashing_threads: usize,
+    /// Memory of one password hash, in KiB.
+    pub argon2_memory_kib: u32,
+    /// Passes of one password hash.
+    pub argon2_passes: u32,
+    /// Lanes of one password hash.
+    pub argon2_lanes: u32,
+}
+
+impl Default for AuthSettings {
+    fn default() -> Self {
+        Self {
+            issuer: "holdfast".to_owned(),
+            audience: "holdfast".to_owned(),
+            access_token_ttl: Duration::from_mins(10),
+            refresh_token_ttl: Duration::from_hours(30 * 24),
+            signing_key_dir: None,
+            hashing_threads: 2,
+            argon2_memory_kib: 19_456,
+            argon2_passes: 2,
+            argon2_lanes: 1,
+        }
+    }
+}
+
+/// `[orders]`: orders and how they are paid.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OrderSettings {
+    /// How long an unpaid order holds its stock.
+    #[serde(with = "humantime_serde")]
+    pub payment_deadline: Duration,
+    /// The providers that may be used.
+    pub payment_providers: Vec<PaymentProvider>,
+}
+
+impl Default for OrderSettings {
+    fn default() -> Self {
+        Self {
+            payment_deadline: Duration::from_mins(15),
+            payment_providers: vec![PaymentProvider::Manual, PaymentProvider::Test],
+        }
+    }
+}
+
+/// `[limits]`: admission.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitSettings {
+    /// Whether the edge limits what it admits.
+    pub enabled: bool,
+    /// Requests in progress on one node; more are answered 503.
+    pub max_in_flight: usize,
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            max_in_flight: 1024,
+        }
+    }
+}
+
+/// `[lane]`: group commit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LaneSettings {
+    /// Intents in one commit.
+    pub max_batch: usize,
+    /// Intents that may wait for the next commit.
+    pub max_waiting: usize,
+}
+
+impl Default for LaneSettings {
+    fn default() -> Self {
+        Self {
+            max_batch: 256,
+            max_waiting: 8192,
+        }
+    }
+}
+
+/// `[entities]`: entities held in memory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EntitySettings {
+    /// Entities of one node; above it the least recently used ones leave.
+    pub max_resident: usize,
+    /// Idleness after which an entity leaves memory.
+    #[serde(with = "humantime_serde")]
+    pub idle_after: Duration,
+    /// Requests to one entity that may be unanswered at a time.
+    pub max_in_flight: u32,
+}
+
+impl Default for EntitySettings {
+    fn default() -> Self {
+        Self {
+            max_resident: 20_000,
+            idle_after: Duration::from_mins(5),
+            max_in_flight: 1024,
+        }
+    }
+}
+
+/// `[membership]`: failure detection. It decides how fast the cluster
+/// recovers, never whether it is right.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MembershipSettings {
+    /// How often a node renews its heartbeat.
+    #[serde(with = "humantime_serde")]
+    pub heartbeat: Duration,
+    /// How long a heartbeat may stand still before its node is suspected.
+    #[serde(with = "humantime_serde")]
+    pub suspect_after: Duration,
+}
+
+impl Default for MembershipSettings {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_millis(200),
+            suspect_after: Duration::from_secs(1),
+        }
+    }
+}
+
+/// `[postgres]`: the database.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PostgresSettings {
+    /// The server; `holdfast up` runs one of its own if absent. Also
+    /// `HOLDFAST_DATABASE_URL`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<Secret>,
+    /// Connections of one node's pool.
+    pub max_connections: u32,
+}
+
+impl Default for PostgresSettings {
+    fn default() -> Self {
+        Self {
+            url: None,
+            max_connections: 16,
+        }
+    }
+}
+
+/// `[link]`: traffic between nodes. TLS is on when all three files are given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LinkSettings {
+    /// How long a peer may be silent before its session is dropped.
+    #[serde(with = "humantime_serde")]
+    pub idle_timeout: Duration,
+    /// Calls to one peer that may be unanswered at a time.
+    pub max_in_flight: usize,
+    /// The authority that signs the nodes' certificates, PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_ca: Option<PathBuf>,
+    /// This node's certificate chain, PEM; its name is the node's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's key, PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_key: Option<PathBuf>,
+}
+
+impl Default for LinkSettings {
+    fn default() -> Self {
+        Self {
+            idle_timeout: Duration::from_secs(8),
+            max_in_flight: 512,
+            tls_ca: None,
+            tls_cert: None,
+            tls_key: None,
+        }
+    }
+}

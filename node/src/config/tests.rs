@@ -1,0 +1,245 @@
+use std::path::Path;
+use std::time::Duration;
+
+use super::{Config, ConfigError, Role, Secret, Variables};
+
+fn load(text: &str) -> Result<Config, ConfigError> {
+    load_with(text, &[])
+}
+
+fn load_with(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let variables: Variables = variables
+        .iter()
+        .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+        .collect();
+    Config::from_parts(Path::new("cluster.toml"), text, &variables)
+}
+
+fn refusal(text: &str) -> String {
+    load(text).unwrap_err().to_string()
+}
+
+fn refusal_of_variable(name: &str, value: &str) -> String {
+    load_with("", &[(name, value)]).unwrap_err().to_string()
+}
+
+#[test]
+fn an_empty_file_is_the_default_cluster_of_three() {
+    let config = load("").unwrap();
+    assert_eq!(config, Config::default());
+    let names: Vec<_> = config.nodes.iter().map(|node| node.name.as_str()).collect();
+    assert_eq!(names, ["n1", "n2", "n3"]);
+    assert_eq!(config.nodes[0].roles, Role::ALL);
+}
+
+#[test]
+fn the_shipped_file_spells_out_the_defaults() {
+    let shipped = include_str!("../../../cluster.toml");
+    assert_eq!(load(shipped).unwrap(), Config::default());
+}
+
+#[test]
+fn what_is_dumped_loads_as_the_same_settings() {
+    let config = load("[membership]\nheartbeat = \"150ms\"").unwrap();
+    let dumped = config.to_toml().unwrap();
+    assert_eq!(load(&dumped).unwrap(), config);
+}
+
+#[test]
+fn durations_are_written_as_people_write_them() {
+    let config = load("[auth]\nrefresh_token_ttl = \"1h 30m\"").unwrap();
+    assert_eq!(config.auth.refresh_token_ttl, Duration::from_mins(90));
+}
+
+#[test]
+fn a_value_of_the_wrong_type_is_refused_with_its_line_column_and_field() {
+    let message = refusal("[http]\n\nbody_limit = \"big\"");
+    assert!(
+        message.starts_with("cluster.toml:3:14: http.body_limit: invalid type: string \"big\""),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_misspelt_field_is_refused_with_its_line_and_the_fields_there_are() {
+    let message = refusal("[membership]\nheartbeet = \"200ms\"");
+    assert!(
+        message.starts_with("cluster.toml:2:1: membership.heartbeet: unknown field"),
+        "{message}"
+    );
+    assert!(message.contains("`suspect_after`"), "{message}");
+}
+
+#[test]
+fn a_role_that_does_not_exist_is_refused_inside_its_list() {
+    let message = refusal("[[nodes]]\nname = \"a\"\nroles = [\"edge\", \"cashier\"]");
+    assert!(
+        message.starts_with("cluster.toml:3:18: nodes[0].roles[1]: unknown variant `cashier`"),
+        "{message}"
+    );
+}
+
+#[test]
+fn text_that_is_not_toml_is_refused_with_its_place() {
+    let message = refusal("[http\nhost = 1");
+    assert!(message.starts_with("cluster.toml:1:"), "{message}");
+}
+
+#[test]
+fn a_bad_duration_is_refused_with_its_field() {
+    let message = refusal("[timeouts]\ndrain = \"soon\"");
+    assert!(
+        message.starts_with("cluster.toml:2:9: timeouts.drain: "),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_broken_rule_names_the_line_of_the_value_that_breaks_it() {
+    let message = refusal("[membership]\nheartbeat = \"500ms\"\nsuspect_after = \"1s\"");
+    assert_eq!(
+        message,
+        "cluster.toml:3:17: membership.suspect_after: must be at least 4 times membership.heartbeat"
+    );
+}
+
+#[test]
+fn a_rule_that_a_default_breaks_points_at_the_section() {
+    let message = refusal("[membership]\nheartbeat = \"500ms\"");
+    assert!(
+        message.starts_with("cluster.toml:1:1: membership.suspect_after: "),
+        "{message}"
+    );
+}
+
+#[test]
+fn all_broken_rules_are_told_at_once() {
+    let message = refusal("[lane]\nmax_batch = 0\n[http]\nbody_limit = 0");
+    assert_eq!(message.lines().count(), 2, "{message}");
+}
+
+#[test]
+fn two_nodes_of_one_name_are_refused() {
+    let message = refusal("[[nodes]]\nname = \"a\"\n[[nodes]]\nname = \"a\"");
+    assert_eq!(
+        message,
+        "cluster.toml:4:8: nodes[1].name: `a` is another node's name already"
+    );
+}
+
+#[test]
+fn a_cluster_without_an_owner_for_orders_is_refused() {
+    let message = refusal("[[nodes]]\nname = \"a\"\nroles = [\"edge\", \"sessions\", \"products\"]");
+    assert!(
+        message.ends_with("nodes: no node has the role `orders`"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_certificate_without_its_key_is_refused() {
+    let message = refusal("[link]\ntls_ca = \"ca.pem\"\ntls_cert = \"n1.pem\"");
+    assert!(message.contains("link.tls_key: must be given"), "{message}");
+}
+
+#[test]
+fn the_environment_overrides_the_file() {
+    let config = load_with(
+        "[limits]\nmax_in_flight = 7",
+        &[
+            ("HOLDFAST_LIMITS__ENABLED", "false"),
+            ("HOLDFAST_HTTP__BODY_LIMIT", "1_024"),
+            ("HOLDFAST_HTTP__TRUSTED_PROXIES", "10.0.0.1, 10.0.0.2"),
+            ("HOLDFAST_MEMBERSHIP__HEARTBEAT", "100ms"),
+            ("HOLDFAST_LINK__TLS_CA", "ca.pem"),
+            ("HOLDFAST_LINK__TLS_CERT", "n1.pem"),
+            ("HOLDFAST_LINK__TLS_KEY", "n1.key"),
+            ("HOLDFAST_PG_BIN", "not a setting"),
+            ("PATH", "/bin"),
+        ],
+    )
+    .unwrap();
+    assert!(!config.limits.enabled);
+    assert_eq!(config.limits.max_in_flight, 7);
+    assert_eq!(config.http.body_limit, 1024);
+    assert_eq!(config.http.trusted_proxies.len(), 2);
+    assert_eq!(config.membership.heartbeat, Duration::from_millis(100));
+    assert_eq!(config.link.tls_key.as_deref(), Some(Path::new("n1.key")));
+}
+
+#[test]
+fn every_default_can_be_set_by_its_variable() {
+    let shape = toml::Table::try_from(Config::default()).unwrap();
+    for (section, keys) in &shape {
+        let Some(keys) = keys.as_table() else { continue };
+        for (key, value) in keys {
+            let name = format!("HOLDFAST_{section}__{key}").to_uppercase();
+            let text = match value {
+                toml::Value::String(text) => text.clone(),
+                toml::Value::Array(items) => items
+                    .iter()
+                    .filter_map(toml::Value::as_str)
+                    .collect::<Vec<_>>()
+                    .join(","),
+                other => other.to_string(),
+            };
+            let config = load_with("", &[(&name, &text)]);
+            assert_eq!(config.unwrap(), Config::default(), "{name}={text}");
+        }
+    }
+}
+
+#[test]
+fn a_variable_that_does_not_fit_is_refused_by_its_name() {
+    assert_eq!(
+        refusal_of_variable("HOLDFAST_LIMITS__ENABLED", "maybe"),
+        "HOLDFAST_LIMITS__ENABLED: expected true or false"
+    );
+    assert_eq!(
+        refusal_of_variable("HOLDFAST_LANE__MAX_BATCH", "many"),
+        "HOLDFAST_LANE__MAX_BATCH: expected a whole number"
+    );
+    let message = refusal_of_variable("HOLDFAST_LANE__MAX_BATCH", "-1");
+    assert!(message.starts_with("HOLDFAST_LANE__MAX_BATCH: "), "{message}");
+    let message = refusal_of_variable("HOLDFAST_TIMEOUTS__DRAIN", "soon");
+    assert!(message.starts_with("HOLDFAST_TIMEOUTS__DRAIN: "), "{message}");
+    let message = refusal_of_variable("HOLDFAST_ORDERS__PAYMENT_PROVIDERS", "test,gold");
+    assert!(
+        message.starts_with("HOLDFAST_ORDERS__PAYMENT_PROVIDERS: unknown variant `gold`"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_variable_that_names_no_setting_is_refused() {
+    assert_eq!(
+        refusal_of_variable("HOLDFAST_LIMTS__ENABLED", "false"),
+        "HOLDFAST_LIMTS__ENABLED: there is no section `limts`"
+    );
+    let message = refusal_of_variable("HOLDFAST_LIMITS__ENABLE", "false");
+    assert!(
+        message.starts_with("HOLDFAST_LIMITS__ENABLE: unknown field"),
+        "{message}"
+    );
+    assert_eq!(
+        refusal_of_variable("HOLDFAST_NODES__NAME", "a"),
+        "HOLDFAST_NODES__NAME: `nodes` is a list; set it in the file"
+    );
+}
+
+#[test]
+fn a_rule_that_a_variable_breaks_is_told_by_the_variables_name() {
+    assert_eq!(
+        refusal_of_variable("HOLDFAST_LANE__MAX_BATCH", "0"),
+        "HOLDFAST_LANE__MAX_BATCH: must be at least 1"
+    );
+}
+
+#[test]
+fn the_database_url_is_known_by_its_short_name_and_never_shown() {
+    let url = "postgres://shop:hunter2@db/shop";
+    let config = load_with("", &[("HOLDFAST_DATABASE_URL", url)]).unwrap();
+    assert_eq!(config.postgres.url, Some(Secret::new(url)));
+    assert!(!config.to_toml().unwrap().contains("hunter2"));
+    assert!(!format!("{config:?}").contains("hunter2"));
+}

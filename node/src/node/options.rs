@@ -1,0 +1,143 @@
+//! From the settings to what the crates below are told.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use holdfast_actors::{HashingOptions, NodeOptions, link::TlsFiles};
+use holdfast_http::EdgeOptions;
+
+use crate::config::Config;
+use crate::up::NodePlan;
+
+/// A secret that can be guessed keeps nobody out.
+const COOKIE_MIN_CHARS: usize = 16;
+
+/// Tells a node who it is, where the others are, and its bounds.
+pub fn node_options(config: &Config, plan: &NodePlan) -> anyhow::Result<NodeOptions> {
+    let Some(url) = &config.postgres.url else {
+        bail!("no database: set postgres.url or HOLDFAST_DATABASE_URL");
+    };
+    let Some(cookie_file) = &config.cluster.cookie_file else {
+        bail!("cluster.cookie_file is not set: it holds the secret that all nodes share");
+    };
+    let mut options = NodeOptions::new(plan.name.clone(), url.reveal(), cookie(cookie_file)?);
+    options.roles = plan.roles.iter().map(ToString::to_string).collect();
+    options.max_connections = config.postgres.max_connections;
+    options.link_listen = plan.link;
+    options.link_advertise.clone_from(&plan.advertise);
+    options.tls = tls(config);
+    options.link_idle_timeout = config.link.idle_timeout;
+    options.calls_in_flight = config.link.max_in_flight;
+    options.api_advertise = plan.api.map(|api| api.to_string()).unwrap_or_default();
+    options.heartbeat_interval = config.membership.heartbeat;
+    options.suspect_after = config.membership.suspect_after;
+    options.call_budget = config.cluster.operation_budget;
+    options.drain_limit = config.timeouts.drain;
+    options.entity_in_flight = config.entities.max_in_flight;
+    options.entities_max = config.entities.max_resident;
+    options.entity_idle = config.entities.idle_after;
+    options.batch_intents = config.lane.max_batch;
+    options.waiting_intents = config.lane.max_waiting;
+    options.hashing = hashing_options(config);
+    options.refresh_token_ttl = config.auth.refresh_token_ttl;
+    options.payment_deadline = config.orders.payment_deadline;
+    Ok(options)
+}
+
+/// Tells how passwords are hashed.
+pub fn hashing_options(config: &Config) -> HashingOptions {
+    HashingOptions {
+        memory_kib: config.auth.argon2_memory_kib,
+        passes: config.auth.argon2_passes,
+        parallelism: config.auth.argon2_lanes,
+        threads: config.auth.hashing_threads,
+        ..HashingOptions::default()
+    }
+}
+
+/// Tells an edge what it admits and how it signs.
+pub(super) fn edge_options(config: &Config) -> EdgeOptions {
+    EdgeOptions {
+        body_limit: config.http.body_limit,
+        header_timeout: config.http.header_timeout,
+        request_timeout: config.http.request_timeout,
+        keep_alive_timeout: config.http.keep_alive_timeout,
+        operation_budget: config.cluster.operation_budget,
+        max_connections: config.http.max_connections,
+        max_in_flight: config.limits.enabled.then_some(config.limits.max_in_flight),
+        trusted_proxies: config.http.trusted_proxies.clone(),
+        issuer: config.auth.issuer.clone(),
+        audience: config.auth.audience.clone(),
+        access_token_ttl: config.auth.access_token_ttl,
+        refresh_token_ttl: config.auth.refresh_token_ttl,
+        signing_key_dir: config.auth.signing_key_dir.clone(),
+        payment_providers: config.orders.payment_providers.clone(),
+    }
+}
+
+fn cookie(path: &Path) -> anyhow::Result<String> {
+    let text = fs::read_to_string(path)
+        .with_context(|| format!("cannot read the cluster's secret in {}", path.display()))?;
+    let cookie = text.trim();
+    if cookie.len() < COOKIE_MIN_CHARS {
+        bail!(
+            "the cluster's secret in {} is shorter than {COOKIE_MIN_CHARS} characters",
+            path.display()
+        );
+    }
+    Ok(cookie.to_owned())
+}
+
+fn tls(config: &Config) -> Option<TlsFiles> {
+    // The settings' rules see to it that there are all three or none.
+    Some(TlsFiles {
+        ca: config.link.tls_ca.clone()?,
+        cert: config.link.tls_cert.clone()?,
+        key: config.link.tls_key.clone()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::node_options;
+    use crate::config::{Config, Secret, Variables};
+    use crate::up::plan;
+
+    fn config(text: &str) -> Config {
+        Config::from_parts(Path::new("cluster.toml"), text, &Variables::default()).unwrap()
+    }
+
+    fn with_cookie(cookie: &str) -> (tempfile::TempDir, PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("cookie");
+        std::fs::write(&path, cookie).unwrap();
+        (directory, path)
+    }
+
+    #[test]
+    fn a_node_is_told_what_the_settings_say() {
+        let (_directory, cookie_file) = with_cookie("0123456789abcdef\n");
+        let mut config = config("[[nodes]]\nname = \"shop-1\"\nadvertise = \"shop-1:10080\"");
+        config.cluster.cookie_file = Some(cookie_file);
+        config.postgres.url = Some(Secret::new("postgres://db/shop"));
+        let plan = plan(&config, None, None).unwrap().remove(0);
+        let options = node_options(&config, &plan).unwrap();
+        assert_eq!(options.name, "shop-1");
+        assert_eq!(options.cookie, "0123456789abcdef");
+        assert_eq!(options.link_advertise.as_deref(), Some("shop-1:10080"));
+        assert_eq!(options.roles, ["edge", "sessions", "products", "orders"]);
+    }
+
+    #[test]
+    fn a_secret_that_can_be_guessed_is_refused() {
+        let (_directory, cookie_file) = with_cookie("short");
+        let mut config = config("");
+        config.cluster.cookie_file = Some(cookie_file);
+        config.postgres.url = Some(Secret::new("postgres://db/shop"));
+        let plan = plan(&config, None, None).unwrap().remove(0);
+        assert!(node_options(&config, &plan).is_err());
+    }
+}

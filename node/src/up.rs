@@ -1,0 +1,183 @@
+//! `holdfast up`: a whole cluster on this machine, from nothing.
+//!
+//! Each node is a process of its own, a child of this one, and so is the
+//! embedded database. In order:
+//!
+//! 1. take the data directory ([`data_dir`]), plan the nodes, try their ports
+//!    ([`mod@plan`]);
+//! 2. find or start the database ([`database`]), migrate it, make the first
+//!    administrator ([`admin`]);
+//! 3. launch the nodes ([`member`]) and wait until all are ready;
+//! 4. keep everything running ([`supervisor`]) until asked to stop; then drain
+//!    the nodes and stop the database last.
+//!
+//! Invariant: no child outlives this process, and `run/cluster.json` names the
+//! processes that run now.
+
+mod admin;
+mod backoff;
+mod data_dir;
+mod database;
+mod log_file;
+mod member;
+mod plan;
+mod progress;
+mod summary;
+mod supervisor;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Context;
+
+pub use data_dir::{DataDir, DataDirError};
+pub use plan::{DEFAULT_BASE_PORT, NodePlan, PlanError, plan};
+
+use crate::config::Config;
+use crate::postgres::{Phase, Postgres, PostgresOptions};
+use crate::setup::Setup;
+use crate::signals::StopSignals;
+use crate::terminal;
+use admin::Admin;
+use database::Database;
+use member::Launch;
+use progress::Step;
+use supervisor::Supervisor;
+
+/// Connections beside the nodes': tools, migrations, and what a restarted node
+/// opens while the old one's are being closed.
+const SPARE_CONNECTIONS: u32 = 40;
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct UpOptions {
+    /// The settings' file, if there is one.
+    pub config_file: Option<PathBuf>,
+    /// How many nodes; as many as the settings list, if absent.
+    pub nodes: Option<usize>,
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// The first node's API port; the addresses in the settings, if absent.
+    pub base_port: Option<u16>,
+    /// Whether a node that dies is started again.
+    pub restart: bool,
+}
+
+/// Runs the cluster until a signal asks to stop.
+pub async fn run(options: UpOptions, config: Config) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let mut signals = StopSignals::install()?;
+    let data_dir = DataDir::acquire(&options.data_dir)?;
+    // A file that a killed launcher left behind names nobody any more.
+    let _ = std::fs::remove_file(data_dir.cluster_file());
+    let plans = plan(&config, options.nodes, options.base_port)?;
+    plan::check_ports(&plans)?;
+
+    let prepared = tokio::select! {
+        prepared = prepare(&config, plans.len(), &data_dir) => prepared?,
+        signal = signals.next() => {
+            // What was started so far ends with its handle, or with us.
+            terminal::remark(format_args!("{signal}: stopping before anything ran"));
+            return Ok(());
+        }
+    };
+    let Prepared { database, admin } = prepared;
+    let launch = Launch {
+        program: std::env::current_exe().context("cannot find this program")?,
+        config: absolute(options.config_file.as_deref())?,
+        database_url: database.url().to_owned(),
+        cookie_file: match &config.cluster.cookie_file {
+            Some(path) => path.clone(),
+            None => data_dir.cookie_file()?,
+        },
+    };
+    let mut supervisor = Supervisor::launch(plans, launch, database, &data_dir, options.restart)?;
+    let ended = tokio::select! {
+        ended = run_until_it_fails(&mut supervisor, &config, &admin, &data_dir, began) => ended,
+        signal = signals.next() => {
+            terminal::remark(format_args!("{signal}: stopping"));
+            Ok(())
+        }
+    };
+    let stopped = supervisor.stop(config.timeouts.drain, &mut signals).await;
+    ended.and(stopped)
+}
+
+/// What has to be there before the first node starts.
+struct Prepared {
+    database: Database,
+    admin: Admin,
+}
+
+async fn prepare(config: &Config, nodes: usize, data_dir: &DataDir) -> anyhow::Result<Prepared> {
+    let database = match &config.postgres.url {
+        Some(url) => Database::External {
+            url: url.reveal().to_owned(),
+        },
+        None => start_postgres(config, nodes, data_dir.root()).await?,
+    };
+    let mut step = Step::begin("migrate");
+    step.update("bringing the schema up to date");
+    let setup = Setup::connect(database.url(), config).await?;
+    setup.migrate().await?;
+    step.done("schema is current");
+    let mut step = Step::begin("admin");
+    step.update("looking for an administrator");
+    let admin = admin::ensure(&setup, data_dir).await?;
+    step.done("there is an administrator");
+    setup.close().await;
+    Ok(Prepared { database, admin })
+}
+
+async fn start_postgres(config: &Config, nodes: usize, data_dir: &Path) -> anyhow::Result<Database> {
+    let nodes = u32::try_from(nodes).unwrap_or(u32::MAX);
+    let options = PostgresOptions {
+        max_connections: config
+            .postgres
+            .max_connections
+            .saturating_mul(nodes)
+            .saturating_add(SPARE_CONNECTIONS),
+        ..PostgresOptions::new(data_dir)
+    };
+    let mut step = Step::begin("postgres");
+    let (postgres, step) = tokio::task::spawn_blocking(move || {
+        let started = Postgres::start_reporting(options, &mut |phase| step.update(told(&phase)));
+        started.map(|postgres| (postgres, step))
+    })
+    .await
+    .context("starting PostgreSQL panicked")??;
+    step.done(&format!(
+        "{}, files in {}",
+        postgres.installation(),
+        postgres.directory().display()
+    ));
+    Ok(Database::embedded(postgres))
+}
+
+fn told(phase: &Phase) -> String {
+    match phase {
+        Phase::Discovering => "looking for PostgreSQL".to_owned(),
+        Phase::Fetching => "none installed; fetching one (13 MB)".to_owned(),
+        Phase::Initialising(found) => format!("making a database with {found}"),
+        Phase::Starting(found) => format!("starting {found}"),
+    }
+}
+
+async fn run_until_it_fails(
+    supervisor: &mut Supervisor,
+    config: &Config,
+    admin: &Admin,
+    data_dir: &DataDir,
+    began: Instant,
+) -> anyhow::Result<()> {
+    let mut step = Step::begin("nodes");
+    supervisor.until_ready(config.timeouts.startup, &mut step).await?;
+    step.done("all ready");
+    summary::print(supervisor.members(), admin, data_dir, began.elapsed());
+    supervisor.supervise().await
+}
+
+fn absolute(path: Option<&Path>) -> anyhow::Result<Option<PathBuf>> {
+    path.map(|path| std::path::absolute(path).with_context(|| format!("cannot resolve {}", path.display())))
+        .transpose()
+}
