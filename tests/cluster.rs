@@ -1,0 +1,4 @@
+//! The cluster: requests find their owner, and owners may die.
+
+mod faults;
+mod routing;

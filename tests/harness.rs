@@ -1,0 +1,16 @@
+//! Clusters, people and their requests.
+
+mod answer;
+mod cluster;
+mod person;
+mod wait;
+
+pub(crate) use answer::Answer;
+pub(crate) use cluster::Cluster;
+pub(crate) use person::{Person, order, product};
+pub(crate) use wait::eventually;
+
+/// Makes an idempotency key that nobody has used.
+pub(crate) fn random_key() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}

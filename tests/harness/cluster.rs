@@ -1,0 +1,314 @@
+//! Several real nodes in one process, over a Postgres of their own.
+
+use std::{sync::Arc, time::Duration};
+
+use holdfast_actors::{HashingOptions, Node, NodeOptions, client::NodeState, hash_password, mint_user_id};
+use holdfast_domain::{Email, Event, EventId, EventKind, JsonObject, NodeId, Role, User, id::shard_of};
+use holdfast_http::{Edge, EdgeHandle, EdgeOptions};
+use holdfast_store::{NewAccount, Service, Store, StoreOptions, testing::TestDatabase};
+use sqlx::Executor;
+use tokio::net::TcpListener;
+use uuid::Uuid;
+
+use super::{Person, eventually, person::PASSWORD};
+
+/// A node that runs in this process.
+pub(crate) struct Running {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its actors.
+    pub(crate) node: Arc<Node>,
+    /// Where its API answers.
+    pub(crate) api: String,
+    /// Where its operators' listener answers.
+    pub(crate) ops: String,
+    edge: EdgeHandle,
+}
+
+/// A cluster in this process. Dropped, it is audited.
+pub(crate) struct Cluster {
+    nodes: Vec<Running>,
+    http: reqwest::Client,
+    admin: Person,
+    /// The store, for looking behind the curtain.
+    pub(crate) store: Store,
+    database: TestDatabase,
+    tune: fn(&mut NodeOptions),
+}
+
+impl Cluster {
+    /// Starts `count` nodes with all roles, and waits until every shard is where it belongs.
+    pub(crate) async fn start(count: usize) -> Self {
+        Self::start_tuned(count, |_| {}).await
+    }
+
+    /// Starts `count` nodes whose options were tuned.
+    pub(crate) async fn start_tuned(count: usize, tune: fn(&mut NodeOptions)) -> Self {
+        show_logs();
+        let database = TestDatabase::create().await;
+        let store = Store::connect(database.url(), StoreOptions::default())
+            .await
+            .expect("a store");
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(15))
+            .build()
+            .expect("a client");
+        let mut nodes = Vec::new();
+        for n in 1..=count {
+            nodes.push(start_node(&format!("n{n}"), database.url(), tune).await);
+        }
+        let admin = Person::stranger(http.clone(), &nodes[0].api);
+        let mut cluster = Self {
+            nodes,
+            http,
+            admin: admin.clone(),
+            store,
+            database,
+            tune,
+        };
+        cluster.settled().await;
+        cluster.admin = Self::make_admin(&cluster.store, admin).await;
+        cluster
+    }
+
+    /// Waits until every shard is owned, open, and spread over all nodes.
+    pub(crate) async fn settled(&self) {
+        let living = self.nodes.len();
+        eventually("every shard is where it belongs", || async {
+            let map = self.store.map_load().await.ok()?;
+            let active = map
+                .nodes
+                .iter()
+                .filter(|node| node.state == NodeState::Active)
+                .count();
+            let mut owners: Vec<_> = map.shards.iter().map(|shard| shard.owner).collect();
+            owners.sort_unstable();
+            owners.dedup();
+            (active == living && !owners.contains(&None) && owners.len() == living).then_some(())
+        })
+        .await;
+        for node in &self.nodes {
+            eventually("every node is ready", || async {
+                node.node.client().health().await.is_ready().then_some(())
+            })
+            .await;
+        }
+    }
+
+    /// Returns the address of a node's API, counted from 0 and round and round.
+    pub(crate) fn api(&self, index: usize) -> &str {
+        &self.nodes[index % self.nodes.len()].api
+    }
+
+    /// Returns a running node.
+    pub(crate) fn node(&self, index: usize) -> &Running {
+        &self.nodes[index]
+    }
+
+    /// Returns how many nodes run.
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Returns the shop's admin, at the first node.
+    pub(crate) fn admin(&self) -> &Person {
+        &self.admin
+    }
+
+    /// Returns somebody without an account, at a node.
+    pub(crate) fn stranger(&self, index: usize) -> Person {
+        Person::stranger(self.http.clone(), self.api(index))
+    }
+
+    /// Returns a new customer, at the first node.
+    pub(crate) async fn sign_up(&self, name: &str) -> Person {
+        self.stranger(0).sign_up(name).await
+    }
+
+    /// Returns a new seller, at the first node.
+    pub(crate) async fn seller(&self, name: &str) -> Person {
+        let person = self.sign_up(name).await;
+        let path = format!("/v1/users/{}", person.id);
+        self.admin
+            .at(self.api(0))
+            .patch(&path, 1, serde_json::json!({ "role": "seller" }))
+            .await
+            .expect(200);
+        person.sign_in().await
+    }
+
+    /// Makes the first admin, as an operator would before the first start.
+    async fn make_admin(store: &Store, person: Person) -> Person {
+        let at = store.server_time().await.expect("a time");
+        let email = Email::parse("admin@example.com").expect("an address");
+        let id = mint_user_id(&email, at);
+        let password_hash = hash_password(PASSWORD, cheap_hashing()).expect("a hash");
+        let user = User {
+            id,
+            email: email.clone(),
+            display_name: String::new(),
+            role: Role::Admin,
+            email_verified: true,
+            disabled: false,
+            created_at: at,
+            version: 1,
+        };
+        let registered = Event {
+            id: EventId::mint(at, rand::random()),
+            kind: EventKind::UserRegistered,
+            subject: id.0,
+            sequence: 1,
+            at,
+            actor_id: None,
+            data: JsonObject::empty(),
+            trace_id: None,
+        };
+        let made = store
+            .admin_bootstrap(&NewAccount {
+                user,
+                password_hash,
+                registered,
+            })
+            .await;
+        assert!(made.expect("an admin"), "there was an admin before");
+        Person {
+            id: id.to_string(),
+            email: email.to_string(),
+            ..person
+        }
+        .sign_in()
+        .await
+    }
+
+    /// Runs SQL behind the shop's back.
+    pub(crate) async fn execute(&self, sql: &str) {
+        execute(&self.database, sql).await;
+    }
+
+    /// Returns the index of the node that owns a product, as the map says.
+    pub(crate) async fn owner_of_product(&self, product: &str) -> usize {
+        self.owner_of(Service::Products, product).await
+    }
+
+    /// Returns the index of the node that owns an entity.
+    pub(crate) async fn owner_of(&self, service: Service, id: &str) -> usize {
+        let shard = shard_of(id.parse::<Uuid>().expect("an id"));
+        eventually("the shard has a living owner", || async {
+            let map = self.store.map_load().await.ok()?;
+            let row = map
+                .shards
+                .iter()
+                .find(|row| row.service == service && row.shard == shard)?;
+            self.index_of(row.owner?)
+        })
+        .await
+    }
+
+    fn index_of(&self, node_id: NodeId) -> Option<usize> {
+        self.nodes
+            .iter()
+            .position(|running| running.node.node_id() == node_id)
+    }
+
+    /// Lists a product on every node: one that each node owns, in the order of the nodes.
+    pub(crate) async fn products_of_all_nodes(&self, seller: &Person, stock: u32) -> Vec<String> {
+        let mut found = vec![None; self.nodes.len()];
+        while found.contains(&None) {
+            let product = seller.lists("thing", stock).await;
+            let owner = self.owner_of_product(&product).await;
+            found[owner].get_or_insert(product);
+        }
+        found.into_iter().flatten().collect()
+    }
+
+    /// Ends a node as the death of its process would.
+    pub(crate) async fn crash(&mut self, index: usize) -> String {
+        let Running { name, node, edge, .. } = self.nodes.remove(index);
+        node.crash().await;
+        edge.shutdown(Duration::ZERO).await;
+        name
+    }
+
+    /// Starts a node of this name again, as a new incarnation.
+    pub(crate) async fn restart(&mut self, name: &str) {
+        self.nodes
+            .push(start_node(name, self.database.url(), self.tune).await);
+        self.nodes.sort_by(|a, b| a.name.cmp(&b.name));
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        // A runtime of its own: the test's may be single-threaded, and is busy dropping this.
+        let url = self.database.url().to_owned();
+        let audit = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime");
+            runtime.block_on(async {
+                let store = Store::connect(&url, StoreOptions::default())
+                    .await
+                    .expect("a store");
+                store.audit().await.expect("an audit")
+            })
+        });
+        for finding in audit.join().expect("an audit") {
+            assert_eq!(finding.breaches, 0, "{finding:?}");
+        }
+    }
+}
+
+/// Shows what nodes warn of, beside the test that fails.
+fn show_logs() {
+    let filter =
+        tracing_subscriber::EnvFilter::try_from_env("HOLDFAST_LOG").unwrap_or_else(|_| "warn".into());
+    // Fails only if an earlier cluster of this process has done it.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_test_writer()
+        .try_init();
+}
+
+/// These tests are not about how hard a password is to guess.
+fn cheap_hashing() -> HashingOptions {
+    HashingOptions {
+        memory_kib: 64,
+        passes: 1,
+        ..HashingOptions::default()
+    }
+}
+
+async fn execute(database: &TestDatabase, sql: &str) {
+    let mut connection = database.connection().await;
+    connection
+        .execute(sqlx::AssertSqlSafe(sql))
+        .await
+        .expect("sound SQL");
+}
+
+async fn start_node(name: &str, url: &str, tune: fn(&mut NodeOptions)) -> Running {
+    let api = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let ops = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let (api_addr, ops_addr) = (api.local_addr().expect("bound"), ops.local_addr().expect("bound"));
+    let mut options = NodeOptions::new(name, url, "a secret of this test");
+    options.api_advertise = api_addr.to_string();
+    options.max_connections = 8;
+    options.hashing = cheap_hashing();
+    tune(&mut options);
+    let node = Arc::new(Node::start(options).await.expect("a node"));
+    let edge_options = EdgeOptions::default();
+    let edge = Edge::start(edge_options, node.client(), api, ops)
+        .await
+        .expect("an edge");
+    Running {
+        name: name.to_owned(),
+        node,
+        api: format!("http://{api_addr}"),
+        ops: format!("http://{ops_addr}"),
+        edge,
+    }
+}

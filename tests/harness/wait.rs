@@ -1,0 +1,21 @@
+//! Waiting for a condition.
+
+use std::time::{Duration, Instant};
+
+/// How long anything may take on a busy machine before a test gives up on it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits until `look` finds something.
+pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut look: impl FnMut() -> F,
+) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(began.elapsed() < PATIENCE, "still waiting that {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
