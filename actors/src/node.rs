@@ -160,6 +160,11 @@ impl Node {
         self.shared.ended().await
     }
 
+    /// Tells whoever asks for the node's health that it is about to leave.
+    pub fn begin_draining(&self) {
+        self.shared.begin_draining();
+    }
+
     /// Leaves the cluster: takes no more requests, finishes those in flight, and gives its shards up.
     pub async fn stop(&self) {
         self.shared.begin_draining();

@@ -62,6 +62,7 @@ pub async fn run(config: &Config, plan: &NodePlan) -> anyhow::Result<()> {
 /// Lets requests finish while the shards are still served, then hands these
 /// over.
 async fn leave(edge: EdgeHandle, node: &Node, grace: Duration) {
+    node.begin_draining();
     edge.shutdown(grace).await;
     node.stop().await;
 }

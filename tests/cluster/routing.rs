@@ -26,13 +26,14 @@ async fn shards_are_spread_over_the_nodes_and_move_to_one_that_joins() {
     let mut cluster = Cluster::start(2).await;
     cluster.restart("n3").await;
     cluster.settled().await;
-    let view = cluster
-        .admin()
-        .at(&cluster.node(0).ops)
-        .get("/v1/cluster")
-        .await
-        .expect(200);
-    assert_eq!(view["nodes"].as_array().map(Vec::len), Some(3));
+    for node in 0..3 {
+        let operator = cluster.admin().at(&cluster.node(node).ops);
+        eventually("every node sees three of them", || async {
+            let view = operator.get("/v1/cluster").await.expect(200);
+            (view["nodes"].as_array().map(Vec::len) == Some(3)).then_some(())
+        })
+        .await;
+    }
     let mug = cluster.seller("seller").await.lists("mug", 5).await;
     let buyer = cluster.sign_up("buyer").await;
     for node in 0..3 {

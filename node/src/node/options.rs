@@ -21,7 +21,11 @@ pub fn node_options(config: &Config, plan: &NodePlan) -> anyhow::Result<NodeOpti
     let Some(cookie_file) = &config.cluster.cookie_file else {
         bail!("cluster.cookie_file is not set: it holds the secret that all nodes share");
     };
-    let mut options = NodeOptions::new(plan.name.clone(), url.reveal(), cookie(cookie_file)?);
+    let mut options = NodeOptions::new(
+        plan.name.clone(),
+        url.reveal(),
+        shared_secret(config, cookie_file)?,
+    );
     options.roles = plan.roles.iter().map(ToString::to_string).collect();
     options.max_connections = config.postgres.max_connections;
     options.link_listen = plan.link;
@@ -76,6 +80,11 @@ pub(super) fn edge_options(config: &Config) -> EdgeOptions {
     }
 }
 
+/// Makes what all nodes of this cluster share, and those of no other, even if it uses the same file.
+fn shared_secret(config: &Config, cookie_file: &Path) -> anyhow::Result<String> {
+    Ok(format!("{}/{}", config.cluster.name, cookie(cookie_file)?))
+}
+
 fn cookie(path: &Path) -> anyhow::Result<String> {
     let text = fs::read_to_string(path)
         .with_context(|| format!("cannot read the cluster's secret in {}", path.display()))?;
@@ -126,7 +135,7 @@ mod tests {
         let plan = plan(&config, None, None).unwrap().remove(0);
         let options = node_options(&config, &plan).unwrap();
         assert_eq!(options.name, "shop-1");
-        assert_eq!(options.cookie, "0123456789abcdef");
+        assert_eq!(options.cookie, "holdfast/0123456789abcdef");
         assert_eq!(options.link_advertise.as_deref(), Some("shop-1:10080"));
         assert_eq!(options.roles, ["edge", "sessions", "products", "orders"]);
     }

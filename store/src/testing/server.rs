@@ -40,7 +40,7 @@ const SETTINGS: &[&str] = &[
     "max_wal_senders=0",
     "max_connections=100",
     "shared_buffers=32MB",
-    "timezone=UTC", "shared_preload_libraries=pg_stat_statements", "pg_stat_statements.track=all",
+    "timezone=UTC",
 ];
 
 /// The directory of all test servers of a user.

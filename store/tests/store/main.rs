@@ -2,7 +2,6 @@
 
 mod accounts;
 mod audit;
-mod bench;
 mod catalogue;
 mod cluster;
 mod draft;
