@@ -28,7 +28,7 @@ CREATE TABLE heartbeat (
 ) WITH (fillfactor = 50);
 
 CREATE TABLE shard (
-    service  text NOT NULL CHECK (service IN ('sessions', 'products', 'orders')),
+    service  text COLLATE "C" NOT NULL CHECK (service IN ('sessions', 'products', 'orders')),
     shard_id smallint NOT NULL CHECK (shard_id BETWEEN 0 AND 255),
     owner    uuid REFERENCES node,
     epoch    bigint NOT NULL CHECK (epoch >= 0),

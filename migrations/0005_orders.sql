@@ -3,7 +3,7 @@
 CREATE TABLE orders (
     order_id         uuid PRIMARY KEY,
     customer_id      uuid NOT NULL,
-    operation_key    text NOT NULL CHECK (char_length(operation_key) BETWEEN 8 AND 255),
+    operation_key    text COLLATE "C" NOT NULL CHECK (char_length(operation_key) BETWEEN 8 AND 255),
     fingerprint      bytea NOT NULL CHECK (octet_length(fingerprint) = 32),
     state            text NOT NULL CHECK (state IN (
                          'placing', 'refused', 'pending_payment', 'confirmed', 'partially_fulfilled',

@@ -1,12 +1,14 @@
 -- What happened, and what was asked.
+--
+-- Names that machines compare have the collation "C": bytes, whatever the database's language is.
 
 -- The timeline of every aggregate, and the outbox from which it is told. `sequence` is the version
 -- that the change made; one change of stock may have several kinds of news.
 CREATE TABLE event (
-    aggregate text NOT NULL CHECK (aggregate IN ('user', 'product', 'stock', 'order')),
+    aggregate text COLLATE "C" NOT NULL CHECK (aggregate IN ('user', 'product', 'stock', 'order')),
     subject   uuid NOT NULL,
     sequence  bigint NOT NULL CHECK (sequence >= 1),
-    kind      text NOT NULL,
+    kind      text COLLATE "C" NOT NULL,
     event_id  uuid NOT NULL,
     at        timestamptz NOT NULL,
     actor_id  uuid,
@@ -21,8 +23,8 @@ CREATE TABLE event (
 -- its key stands in the order's row.
 CREATE TABLE operation (
     principal   uuid NOT NULL,
-    route       text NOT NULL,
-    key         text NOT NULL CHECK (char_length(key) BETWEEN 8 AND 255),
+    route       text COLLATE "C" NOT NULL,
+    key         text COLLATE "C" NOT NULL CHECK (char_length(key) BETWEEN 8 AND 255),
     fingerprint bytea NOT NULL CHECK (octet_length(fingerprint) = 32),
     outcome     jsonb NOT NULL,
     at          timestamptz NOT NULL,

@@ -210,3 +210,19 @@ async fn only_admins_see_the_users() {
         .expect(200);
     assert_eq!(found["email"], ada.email);
 }
+
+#[tokio::test]
+async fn asking_for_an_account_as_if_it_were_a_session_harms_nobody() {
+    let cluster = Cluster::start(1).await;
+    let (ada, bob) = (cluster.sign_up("ada").await, cluster.sign_up("bob").await);
+    let path = format!("/v1/me/sessions/{}", ada.id);
+    // Its owner has Ada's account in memory no more, or has it: neither may matter.
+    let nobody = format!("/v1/me/sessions/{}", cluster.admin().id);
+    for path in [path, nobody] {
+        bob.send(Method::DELETE, &path, &[], None)
+            .await
+            .problem(404, "not-found");
+    }
+    ada.sign_in().await.get("/v1/me").await.expect(200);
+    cluster.admin().sign_in().await.get("/v1/users").await.expect(200);
+}

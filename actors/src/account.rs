@@ -49,10 +49,10 @@ pub(crate) fn phantom_id(email: &Email) -> Uuid {
 pub(crate) enum AccountMessage {
     /// A request, and where its answer goes.
     Command(AccountCommand, ReplyTo),
-    /// A login's password has been compared.
+    /// A login's password has been compared, against these credentials.
     Compared {
         login: Box<Login>,
-        user: Option<Box<User>>,
+        against: Option<Box<Credentials>>,
         is_right: Result<bool, HashingError>,
         reply_to: ReplyTo,
     },
@@ -114,11 +114,15 @@ impl Actor for Account {
             }
             AccountMessage::Compared {
                 login,
-                user,
+                against,
                 is_right,
                 reply_to,
             } => {
-                let outcome = login::finish(self, state, &login, user.as_deref(), is_right).await;
+                state.comparing = state.comparing.saturating_sub(1);
+                if login::is_outdated(state, against.as_deref()) {
+                    return login::begin(self, &myself, state, *login, reply_to);
+                }
+                let outcome = login::finish(self, state, &login, is_right).await;
                 let concluded = conclude(outcome, reply_to);
                 login::unpark(self, &myself, state)?;
                 return concluded;

@@ -37,27 +37,24 @@ pub(crate) async fn dispatch(shared: &Shared, request: Request) -> Outcome {
         Request::Order(command) => {
             let id = command.order_id();
             let resident = shard.order(shared, id)?;
-            ask(&shard, id.0, resident, |reply| OrderMessage(command, reply)).await
+            ask(&shard, resident, |reply| OrderMessage(command, reply)).await
         }
         Request::Product(command) => {
             let id = command.product_id();
             let resident = shard.product(shared, id)?;
-            ask(&shard, id.0, resident, |reply| {
+            ask(&shard, resident, |reply| {
                 ProductMessage::Command(Box::new(command), reply)
             })
             .await
         }
         Request::Account(id, command) => {
             let resident = shard.account(shared, id)?;
-            ask(&shard, id, resident, |reply| {
-                AccountMessage::Command(command, reply)
-            })
-            .await
+            ask(&shard, resident, |reply| AccountMessage::Command(command, reply)).await
         }
         Request::Session(command) => {
             let id = command.session_id();
             let resident = shard.session(shared, id)?;
-            ask(&shard, id.0, resident, |reply| SessionMessage(command, reply)).await
+            ask(&shard, resident, |reply| SessionMessage(command, reply)).await
         }
     }
 }
@@ -65,14 +62,13 @@ pub(crate) async fn dispatch(shared: &Shared, request: Request) -> Outcome {
 /// Sends a message to an entity and waits for its answer.
 async fn ask<M: ractor::Message>(
     shard: &Shard,
-    id: uuid::Uuid,
     resident: Resident<M>,
     message: impl FnOnce(ReplyTo) -> M,
 ) -> Outcome {
     let (reply_to, answer) = oneshot::channel();
     let actor: &ActorRef<M> = resident.actor();
     if actor.send_message(message(reply_to)).is_err() {
-        shard.lost(id, actor.get_id());
+        shard.lost(actor.get_id());
         return Err(Fault::Lost);
     }
     answer.await.unwrap_or(Err(Fault::Lost))

@@ -44,6 +44,17 @@ pub(crate) enum Fault {
     Store(#[source] StoreError),
 }
 
+impl Fault {
+    /// Tells whether the entity's memory may disagree with Postgres after this.
+    fn shakes_trust(&self) -> bool {
+        match self {
+            Self::NotOwner { .. } | Self::Draining | Self::Overloaded => false,
+            Self::Lost | Self::Conflict => true,
+            Self::Store(error) => !error.is_certainly_aborted(),
+        }
+    }
+}
+
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         match error {
@@ -67,6 +78,7 @@ impl From<lane::Fault> for Fault {
             lane::Fault::Lane(LaneError::Overloaded) => Self::Overloaded,
             lane::Fault::Lane(
                 LaneError::Conflict
+                | LaneError::Moved
                 | LaneError::Duplicate
                 | LaneError::StockVersion { .. }
                 | LaneError::Rejected,
@@ -104,7 +116,11 @@ pub(crate) fn refused(refusal: Refusal) -> Outcome {
 
 /// Sends an outcome, and fails the actor if its memory may disagree with Postgres.
 pub(crate) fn conclude(outcome: Outcome, reply_to: ReplyTo) -> Result<(), ActorProcessingErr> {
-    let failure = outcome.as_ref().err().map(ToString::to_string);
+    let failure = outcome
+        .as_ref()
+        .err()
+        .filter(|fault| fault.shakes_trust())
+        .map(ToString::to_string);
     // Fails only if the caller has stopped waiting; what was committed stands all the same.
     let _ = reply_to.send(outcome);
     match failure {

@@ -8,7 +8,7 @@ use holdfast_store::StoreError;
 /// Why a call through the cluster did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The shop will not; nothing was changed.
+    /// The shop will not.
     #[error("refused: {refusal}")]
     Refused {
         /// Why.

@@ -8,6 +8,7 @@
 //! Postgres has answered. Nothing is ever told from memory.
 
 mod assembly;
+mod blame;
 mod intent;
 mod queue;
 #[cfg(test)]
@@ -34,6 +35,10 @@ pub(crate) enum LaneMessage {
     Submit(Box<Intent>, Ticket),
     /// The batch in flight has ended.
     Ended(BatchEnd),
+    /// Somebody wants to know when all that was submitted before is durable or refused.
+    Barrier(oneshot::Sender<()>),
+    /// The task that committed has failed; what became of its batch is unknown.
+    Failed,
 }
 
 impl ractor::Message for LaneMessage {}
@@ -74,6 +79,15 @@ pub(crate) async fn commit(
     lane.send_message(LaneMessage::Submit(Box::new(intent), ticket))
         .map_err(|_| Fault::Lost)?;
     answer.await.map_err(|_| Fault::Lost)?.map_err(Fault::Lane)
+}
+
+/// Waits until everything that was submitted before is durable or refused.
+pub(crate) async fn barrier(lane: &ActorRef<LaneMessage>) {
+    let (passed, waiting) = oneshot::channel();
+    if lane.send_message(LaneMessage::Barrier(passed)).is_ok() {
+        // An error: the lane is gone, and with it all that it had.
+        let _ = waiting.await;
+    }
 }
 
 /// Why a commit did not happen, or may not have.
@@ -119,10 +133,34 @@ impl Actor for Lane {
                     ticket.settle(settled);
                 }
             }
+            LaneMessage::Barrier(passed) if queue.is_idle() => {
+                let _ = passed.send(());
+            }
+            // An intent of nothing, behind all others.
+            LaneMessage::Barrier(passed) => {
+                let (reply, done) = oneshot::channel();
+                let ticket = Ticket {
+                    holds: Vec::new(),
+                    reply,
+                };
+                if let Err(ticket) = queue.submit(Intent::default(), ticket) {
+                    ticket.settle(Err(LaneError::Overloaded));
+                }
+                tokio::spawn(async move {
+                    let _ = done.await;
+                    let _ = passed.send(());
+                });
+            }
+            LaneMessage::Failed => return Err("the task that committed has failed".into()),
         }
         let batch_id = holdfast_domain::id::uuid_v7(self.clock.now(), rand::random());
         if let Some(batch) = queue.next_batch(batch_id) {
-            tokio::spawn(commit_batch(self.store.clone(), batch, myself));
+            let committing = tokio::spawn(commit_batch(self.store.clone(), batch, myself.clone()));
+            tokio::spawn(async move {
+                if committing.await.is_err() {
+                    let _ = myself.send_message(LaneMessage::Failed);
+                }
+            });
         }
         Ok(())
     }

@@ -20,8 +20,9 @@
 //! # Invariants
 //! - An entity's memory is a cache of Postgres. Whenever the two may disagree, the entity ends.
 //! - Nobody is told of a state that is not durable, neither of a success nor of a refusal.
-//! - Every mutation carries an operation, recorded in the same commit as its effect, so that asking
-//!   again is always safe. That is why the [router](crate::Client) may.
+//! - Every mutation may be asked again, which is why the router does so: it carries an operation that
+//!   is recorded in the same commit as its effect, or - logging in and out, refreshing - an id or a
+//!   token that was drawn before the first attempt.
 //! - No clock stands in a safety argument: timers only decide how fast things recover.
 
 mod access;

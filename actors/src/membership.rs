@@ -33,9 +33,9 @@ use crate::{
 /// Shards handed over at once: while they move, their requests wait.
 const HAND_OVER_MAX: usize = 64;
 /// How long requests in flight may hold up a hand-over.
-const HAND_OVER_DRAIN: Duration = Duration::from_secs(1);
+const HAND_OVER_DRAIN: Duration = Duration::from_millis(250);
 /// How often a lost peer's lock is tried: its session ends a moment after its process.
-const LOCK_TRIES: u32 = 5;
+const LOCK_TRIES: u32 = 10;
 /// The pause between two tries.
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
@@ -122,6 +122,11 @@ impl Actor for Membership {
     }
 }
 
+/// Tells whether this node owns shards that belong on others.
+pub(crate) fn has_to_hand_over(shared: &Shared) -> bool {
+    !placement::to_hand_over(&shared.map(), shared.node_id).is_empty()
+}
+
 impl Membership {
     fn superseded(&self) {
         tracing::error!("this incarnation was declared dead; it stops serving");
@@ -161,7 +166,7 @@ impl Membership {
             return;
         };
         for _ in 0..LOCK_TRIES {
-            match self.shared.store.try_dead_lock(lock_key).await {
+            match self.shared.store.try_dead_lock(peer, lock_key).await {
                 Ok(true) => {
                     let nodes = self.shared.store.nodes().await.unwrap_or_default();
                     if let Some(node) = nodes
@@ -187,8 +192,12 @@ impl Membership {
     /// Brings the open shards in line with the map: claims, opens, closes, hands over.
     async fn follow_map(&self) {
         let shared = &self.shared;
-        if shared.is_draining() || !shared.is_serving() {
-            return;
+        match shared.standing() {
+            None | Some(NodeState::Joining) => return,
+            Some(NodeState::Dead | NodeState::Left) => return self.superseded(),
+            Some(NodeState::Draining) => return self.hand_over().await,
+            Some(NodeState::Active) if shared.is_draining() => return,
+            Some(NodeState::Active) => {}
         }
         let wanted = placement::to_claim(&shared.map(), shared.node_id);
         if !wanted.is_empty() {
@@ -258,7 +267,10 @@ impl Membership {
     async fn hand_over(&self) {
         let shared = &self.shared;
         let mut by_target = BTreeMap::<NodeId, Vec<Lease>>::new();
-        for hand_over in placement::to_hand_over(&shared.map(), shared.node_id) {
+        let mut moves = placement::to_hand_over(&shared.map(), shared.node_id);
+        // Orders before products: what an order in flight asks of a product still finds it here.
+        moves.sort_unstable_by_key(|hand_over| std::cmp::Reverse(hand_over.lease.service));
+        for hand_over in moves {
             let leases = by_target.entry(hand_over.to).or_default();
             if leases.len() < HAND_OVER_MAX {
                 leases.push(hand_over.lease);

@@ -5,7 +5,7 @@ mod root;
 mod shared;
 mod upkeep;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use holdfast_domain::NodeId;
 use holdfast_store::{NewNode, NodeLock, Store, StoreError, StoreOptions, application_name};
@@ -26,6 +26,8 @@ use crate::{
 
 /// The link protocol that this release speaks.
 const PROTO: i32 = 1;
+/// How often a node that leaves looks whether its shards have moved.
+const HAND_OVER_POLL: Duration = Duration::from_millis(20);
 
 /// Why a node could not start.
 #[derive(Debug, thiserror::Error)]
@@ -61,8 +63,6 @@ pub struct Node {
     shared: Shared,
     root: ActorRef<RootMessage>,
     heartbeat: heartbeat::Heartbeat,
-    /// Held for life: its loss tells the others that this process is gone.
-    lock: tokio::sync::Mutex<Option<NodeLock>>,
 }
 
 impl Node {
@@ -128,7 +128,7 @@ impl Node {
             (),
         )
         .await?;
-        let heartbeat = heartbeat::Heartbeat::start(&shared).map_err(StartError::Thread)?;
+        let heartbeat = heartbeat::Heartbeat::start(&shared, lock_key, lock).map_err(StartError::Thread)?;
         shared.store.node_activate(node_id).await?;
         shared.refresh_map().await;
         tracing::info!(node = %shared.options.name, incarnation = %node_id, "joined the cluster");
@@ -136,7 +136,6 @@ impl Node {
             shared,
             root,
             heartbeat,
-            lock: tokio::sync::Mutex::new(Some(lock)),
         })
     }
 
@@ -165,23 +164,53 @@ impl Node {
         self.shared.begin_draining();
     }
 
-    /// Leaves the cluster: takes no more requests, finishes those in flight, and gives its shards up.
+    /// Leaves the cluster: hands its shards to the others, finishes what is in flight, and signs off.
     pub async fn stop(&self) {
-        self.shared.begin_draining();
-        let shards = self.shared.shards.all();
-        let limit = self.shared.options.drain_limit;
+        let shared = &self.shared;
+        shared.begin_draining();
+        match shared.store.node_drain(shared.node_id).await {
+            Ok(()) => self.hand_all_over().await,
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the node leaves without handing over"
+                );
+            }
+        }
+        let shards = shared.shards.all();
+        let limit = shared.options.drain_limit;
         let drained = futures_util::future::join_all(shards.iter().map(|shard| shard.drain(limit))).await;
         if drained.contains(&false) {
             tracing::warn!("some requests were still in flight when the node left");
         }
         self.heartbeat.stop();
-        if let Err(error) = self.shared.store.node_leave(self.shared.node_id).await {
+        if let Err(error) = shared.store.node_leave(shared.node_id).await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "the node could not sign off"
             );
         }
         self.finish().await;
+    }
+
+    /// Waits until the membership has handed over all that others can take, within the limit.
+    async fn hand_all_over(&self) {
+        let shared = &self.shared;
+        let handed_over = async {
+            loop {
+                shared.refresh_map().await;
+                if shared.shards.is_empty() || !crate::membership::has_to_hand_over(shared) {
+                    return;
+                }
+                tokio::time::sleep(HAND_OVER_POLL).await;
+            }
+        };
+        if tokio::time::timeout(shared.options.drain_limit, handed_over)
+            .await
+            .is_err()
+        {
+            tracing::warn!("some shards were not handed over; the others claim them");
+        }
     }
 
     /// Ends what is left of a node that was superseded, or has left.
@@ -194,20 +223,18 @@ impl Node {
         if self.root.stop_and_wait(None, Some(limit)).await.is_err() {
             self.root.kill();
         }
-        self.lock.lock().await.take();
         self.shared.store.close().await;
     }
 
     /// Ends the node as the death of its process would: nothing is said and nothing is finished.
     ///
     /// For tests of several nodes in one process.
-    pub async fn crash(&self) {
+    pub fn crash(&self) {
         self.shared.end(Ended::Stopped);
         self.heartbeat.stop();
         self.shared.link.crash();
         self.shared.shards.close_all();
         self.root.kill();
-        self.lock.lock().await.take();
     }
 
     /// Stops or resumes the node's heartbeats, while everything else goes on: to others it looks as a

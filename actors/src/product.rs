@@ -26,6 +26,7 @@ pub(crate) use hold::{Hold, HoldAnswer, HoldId, Wanted, want};
 use crate::{
     command::{ProductCommand, Reply},
     entity::{Context, Outcome, ReplyTo, conclude, done, refused},
+    lane,
 };
 
 /// What a product receives.
@@ -65,6 +66,8 @@ impl Actor for ProductActor {
     type Arguments = ();
 
     async fn pre_start(&self, _: ActorRef<ProductMessage>, (): ()) -> Result<State, ActorProcessingErr> {
+        // A predecessor's last commits may be on their way: what they leave is what this one knows.
+        lane::barrier(&self.context.lane()).await;
         let found = self.context.shared.store.product(self.id).await?;
         Ok(State(found.map(|found| Known {
             product: Arc::new(found.product),

@@ -26,7 +26,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 pub(crate) use entities::Resident;
-use entities::{Entities, EntityRef};
+use entities::{Entities, EntityRef, Kind};
 pub(crate) use supervisor::{ShardMessage, ShardSupervisor};
 pub(crate) use table::Shards;
 
@@ -88,9 +88,9 @@ impl Shard {
     /// Lets a request in, unless the shard is to be handed over.
     pub(crate) fn enter(self: &Arc<Self>) -> Result<Passage, Fault> {
         // Counted before it is checked: who drains either turns the request away or waits for it.
-        self.in_flight.fetch_add(1, Ordering::AcqRel);
+        self.in_flight.fetch_add(1, Ordering::SeqCst);
         let passage = Passage(Arc::clone(self));
-        if self.is_draining.load(Ordering::Acquire) {
+        if self.is_draining.load(Ordering::SeqCst) {
             Err(Fault::Draining)
         } else {
             Ok(passage)
@@ -99,16 +99,16 @@ impl Shard {
 
     /// Tells whether requests are let in.
     pub(crate) fn is_serving(&self) -> bool {
-        !self.is_draining.load(Ordering::Acquire)
+        !self.is_draining.load(Ordering::SeqCst)
     }
 
     /// Turns new requests away and waits until none is in flight; `false` if that takes too long.
     pub(crate) async fn drain(&self, limit: Duration) -> bool {
-        self.is_draining.store(true, Ordering::Release);
+        self.is_draining.store(true, Ordering::SeqCst);
         let quiet = async {
             loop {
                 let notified = self.quiet.notified();
-                if self.in_flight.load(Ordering::Acquire) == 0 {
+                if self.in_flight.load(Ordering::SeqCst) == 0 {
                     return;
                 }
                 notified.await;
@@ -119,12 +119,12 @@ impl Shard {
 
     /// Lets requests in again.
     pub(crate) fn resume(&self) {
-        self.is_draining.store(false, Ordering::Release);
+        self.is_draining.store(false, Ordering::SeqCst);
     }
 
     /// Stops every entity of the shard.
     pub(crate) fn close(&self) {
-        self.is_draining.store(true, Ordering::Release);
+        self.is_draining.store(true, Ordering::SeqCst);
         self.entities.stop_all();
         self.supervisor.stop(None);
     }
@@ -134,7 +134,7 @@ impl Shard {
         self.entities.passivate(idle_since)
     }
 
-    /// Returns when the longest idle entity was last asked, if there is any.
+    /// Returns when each idle entity was last asked.
     pub(crate) fn idle_times(&self) -> Vec<Instant> {
         self.entities.idle_times()
     }
@@ -142,7 +142,7 @@ impl Shard {
     /// Returns the actor of an account, or of the phantom that stands for none.
     pub(crate) fn account(&self, shared: &Shared, id: Uuid) -> Result<Resident<AccountMessage>, Fault> {
         self.entities.reside(
-            id,
+            (Kind::Account, id),
             || {
                 self.spawn(
                     id,
@@ -163,7 +163,7 @@ impl Shard {
     /// Returns the actor of a session.
     pub(crate) fn session(&self, shared: &Shared, id: SessionId) -> Result<Resident<SessionMessage>, Fault> {
         self.entities.reside(
-            id.0,
+            (Kind::Session, id.0),
             || {
                 self.spawn(
                     id.0,
@@ -184,7 +184,7 @@ impl Shard {
     /// Returns the actor of a product.
     pub(crate) fn product(&self, shared: &Shared, id: ProductId) -> Result<Resident<ProductMessage>, Fault> {
         self.entities.reside(
-            id.0,
+            (Kind::Product, id.0),
             || {
                 self.spawn(
                     id.0,
@@ -205,7 +205,7 @@ impl Shard {
     /// Returns the actor of an order.
     pub(crate) fn order(&self, shared: &Shared, id: OrderId) -> Result<Resident<OrderMessage>, Fault> {
         self.entities.reside(
-            id.0,
+            (Kind::Order, id.0),
             || {
                 self.spawn(
                     id.0,
@@ -224,8 +224,8 @@ impl Shard {
     }
 
     /// Forgets an entity that was found to be gone.
-    pub(crate) fn lost(&self, id: Uuid, actor: ActorId) {
-        self.entities.lost(id, actor);
+    pub(crate) fn lost(&self, actor: ActorId) {
+        self.entities.ended(actor, true);
     }
 
     /// Makes what an entity or a placement works with.
@@ -247,7 +247,7 @@ impl Shard {
         tokio::spawn(async move {
             if let Ok(Err(error)) = loading.await {
                 tracing::warn!(entity = %id, %error, "an entity could not be loaded");
-                entities.lost(id, actor_id);
+                entities.ended(actor_id, true);
             }
         });
         Ok(actor)

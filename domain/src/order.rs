@@ -121,6 +121,8 @@ impl Order {
     }
 
     /// Returns the order as the seller of some of its lines sees it: those lines and their total.
+    ///
+    /// What was paid covers other sellers' lines as well, and is left out.
     pub fn only_lines_of(&self, seller: UserId) -> Self {
         let lines: Vec<_> = self
             .lines
@@ -133,6 +135,7 @@ impl Order {
         Self {
             total: Money::new(amount, self.total.currency),
             lines,
+            payment: None,
             ..self.clone()
         }
     }

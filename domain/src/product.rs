@@ -121,7 +121,7 @@ pub struct ProductPatch {
     pub price: Option<Money>,
     /// A new status; `Archived` is reached by archiving.
     pub status: Option<ProductStatus>,
-    /// New attributes, already merged with the old ones by the edge's merge patch.
+    /// An edit of the attributes, which the owner merges with those that stand then.
     pub attributes: Option<AttributesPatch>,
     /// A new threshold; `Some(None)` removes it.
     pub low_stock_threshold: Option<Option<u32>>,

@@ -37,7 +37,7 @@ pub struct Shortage {
     pub available: u32,
 }
 
-/// Why a request was refused. Nothing was changed.
+/// Why a request was refused. Nothing was changed, but where a variant says so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Refusal {
     /// There is no such thing, or it is somebody else's: callers cannot tell which.
@@ -99,7 +99,7 @@ pub enum Refusal {
         /// The state that was asked for.
         requested: OrderStatus,
     },
-    /// The payment provider declined.
+    /// The payment provider declined; the order tells of the attempt.
     #[error("the payment was declined: {reason}")]
     PaymentDeclined {
         /// The provider's reason, fit for the customer.

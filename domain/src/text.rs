@@ -1,5 +1,7 @@
 //! Bounded text: what clients write that the shop stores.
 
+use serde_json::Value;
+
 use crate::FieldError;
 
 /// The longest name of a product, in characters.
@@ -36,9 +38,34 @@ pub fn check_object(field: &str, object: &crate::JsonObject) -> Result<(), Field
             format!("must be at most {OBJECT_MAX_BYTES} bytes of JSON, is {bytes}"),
         ));
     }
-    // serde_json writes U+0000 as this escape; jsonb refuses it.
-    if text.contains("\\u0000") {
+    if has_nul(&Value::Object(object.to_map())) {
         return Err(FieldError::new(field, "must not contain a NUL character"));
     }
     Ok(())
+}
+
+/// Tells whether a value has a NUL character, which jsonb refuses. Its parser has bounded the depth.
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(values) => values.iter().any(has_nul),
+        Value::Object(members) => members
+            .iter()
+            .any(|(name, value)| name.contains('\0') || has_nul(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::JsonObject;
+
+    #[test]
+    fn a_nul_is_refused_wherever_it_hides_and_its_escape_spelt_out_is_not() {
+        let check = |text| check_object("/attributes", &JsonObject::parse(text).expect("an object"));
+        assert!(check(r#"{"a":[{"b":"\u0000"}]}"#).is_err());
+        assert!(check(r#"{"\u0000":1}"#).is_err());
+        assert!(check(r#"{"a":"\\u0000"}"#).is_ok());
+    }
 }

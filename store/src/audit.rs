@@ -6,12 +6,12 @@
 
 use std::time::Duration;
 
-use sqlx::{Connection, PgConnection};
+use sqlx::PgPool;
 
 use crate::{Store, StoreError, pool::within};
 
 /// How long one check may take: each reads whole tables.
-const CHECK_LIMIT: Duration = Duration::from_secs(600);
+const CHECK_LIMIT: Duration = Duration::from_mins(10);
 
 /// What one check found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,12 +31,12 @@ struct Row {
     breaches: i64,
 }
 
-/// Runs the checks on a connection, each from the file that has its name.
+/// Runs the checks one after the other, each from the file that has its name.
 macro_rules! check_all {
-    ($connection:expr, $($file:literal: $invariant:literal, $statement:literal;)*) => {
+    ($pool:expr, $($file:literal: $invariant:literal, $statement:literal;)*) => {
         vec![$({
             let Row { figure, breaches } =
-                within(CHECK_LIMIT, sqlx::query_file_as!(Row, $file).fetch_one(&mut *$connection)).await?;
+                within(CHECK_LIMIT, sqlx::query_file_as!(Row, $file).fetch_one($pool)).await?;
             Finding { invariant: $invariant, statement: $statement, figure, breaches }
         },)*]
     };
@@ -45,15 +45,15 @@ macro_rules! check_all {
 impl Store {
     /// Checks every invariant that the database can show.
     pub async fn audit(&self) -> Result<Vec<Finding>, StoreError> {
-        let mut connection = self.connect_unhurried(CHECK_LIMIT).await?;
-        let findings = check(&mut connection).await?;
-        connection.close().await.map_err(StoreError::Unavailable)?;
-        Ok(findings)
+        let unhurried = self.unhurried(CHECK_LIMIT).await?;
+        let findings = check(&unhurried).await;
+        unhurried.close().await;
+        findings
     }
 }
 
-async fn check(connection: &mut PgConnection) -> Result<Vec<Finding>, StoreError> {
-    Ok(check_all! { connection,
+async fn check(pool: &PgPool) -> Result<Vec<Finding>, StoreError> {
+    Ok(check_all! { pool,
         "src/audit/counters.sql": "counters",
             "a product's counters are the sums of its ledger: initial stock, adjustments, shipments";
         "src/audit/ledger.sql": "ledger",

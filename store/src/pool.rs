@@ -1,6 +1,6 @@
 //! The pool of connections, and how long anybody waits for Postgres.
 
-use std::{io, time::Duration};
+use std::{io, sync::LazyLock, time::Duration};
 
 use holdfast_domain::Timestamp;
 use sqlx::{
@@ -12,7 +12,12 @@ use tokio::time::timeout;
 
 use crate::StoreError;
 
-pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
+pub(crate) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    let mut migrations = sqlx::migrate!("../migrations");
+    // While a cluster is upgraded, a node of the release before may start on the newer schema.
+    migrations.set_ignore_missing(true);
+    migrations
+});
 
 /// A connection that has been idle for longer is tried before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_millis(500);
@@ -20,7 +25,7 @@ const TRUSTED_IDLE: Duration = Duration::from_millis(500);
 const ANSWER_GRACE: Duration = Duration::from_secs(1);
 
 /// How long one statement of a migration may take.
-const MIGRATION_LIMIT: Duration = Duration::from_secs(3_600);
+const MIGRATION_LIMIT: Duration = Duration::from_hours(1);
 
 /// How the store uses Postgres.
 #[derive(Clone, Debug)]
@@ -60,6 +65,8 @@ impl Store {
         let connect_options = connect_options(url, &options.application_name)?.options([
             ("statement_timeout", statement_timeout_ms.as_str()),
             ("synchronous_commit", "on"),
+            // The fence looks again after it has waited: it needs a snapshot for each statement.
+            ("default_transaction_isolation", "read committed"),
             // Plans are made for the values at hand: the filters of lists are optional, and a plan that
             // was made for an empty shop must not serve a full one. The lane has its own setting.
             ("plan_cache_mode", "force_custom_plan"),
@@ -89,12 +96,10 @@ impl Store {
     /// [`StoreError::Migration`]: a migration failed, or stands in the database in another form.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         // Building an index may take its time, and so may waiting for another node that builds it.
-        let mut connection = self.connect_unhurried(MIGRATION_LIMIT).await?;
-        MIGRATIONS
-            .run(&mut connection)
-            .await
-            .map_err(StoreError::Migration)?;
-        connection.close().await.map_err(StoreError::Unavailable)
+        let unhurried = self.unhurried(MIGRATION_LIMIT).await?;
+        let result = MIGRATIONS.run(&unhurried).await;
+        unhurried.close().await;
+        result.map_err(StoreError::Migration)
     }
 
     /// Tells whether every migration of this release has been applied.
@@ -133,15 +138,17 @@ impl Store {
         Ok(Timestamp::from(now))
     }
 
-    /// Makes a connection apart from the pool whose statements may take up to `limit`.
-    pub(crate) async fn connect_unhurried(&self, limit: Duration) -> Result<PgConnection, StoreError> {
+    /// Makes a single connection apart from the others whose statements may take up to `limit`.
+    pub(crate) async fn unhurried(&self, limit: Duration) -> Result<PgPool, StoreError> {
         let statement_timeout_ms = limit.as_millis().to_string();
         let options = (*self.pool.connect_options())
             .clone()
             .options([("statement_timeout", statement_timeout_ms.as_str())]);
-        timeout(self.options.acquire_timeout, PgConnection::connect_with(&options))
+        PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(self.options.acquire_timeout)
+            .connect_with(options)
             .await
-            .unwrap_or(Err(sqlx::Error::PoolTimedOut))
             .map_err(StoreError::Unavailable)
     }
 

@@ -42,16 +42,20 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// Clones a database; starts the process' server if it does not run yet.
+    /// Makes a database with the schema of this release.
     ///
     /// # Panics
     /// If there is no PostgreSQL, or it does not start.
     pub async fn create() -> Self {
-        let server = match SERVER.get() {
-            Some(server) => server,
-            None => start().await,
-        };
-        Self::cloned(server, TEMPLATE).await
+        Self::cloned(server().await, TEMPLATE).await
+    }
+
+    /// Makes a database without any table.
+    ///
+    /// # Panics
+    /// If there is no PostgreSQL, or it does not start.
+    pub async fn empty() -> Self {
+        Self::cloned(server().await, "template1").await
     }
 
     /// Clones this database. Nobody may be connected to it.
@@ -119,8 +123,12 @@ impl TestDatabase {
     }
 }
 
-/// Starts the process' server from the prepared data, which is prepared first if there is none.
-async fn start() -> &'static Server {
+/// Returns the process' server. The first call starts it from the prepared data, which is prepared if
+/// there is none.
+async fn server() -> &'static Server {
+    if let Some(server) = SERVER.get() {
+        return server;
+    }
     let programs = Programs::find().expect("PostgreSQL 15 or newer is installed");
     let home = server::Home::open(&programs).expect("a directory for test servers");
     let template = home.template();

@@ -118,6 +118,34 @@ async fn the_death_of_an_owner_under_load_loses_no_order_and_doubles_none() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_leaves_hands_over_and_the_others_fail_no_request() {
+    let mut cluster = Cluster::start(3).await;
+    let mug = cluster.seller("seller").await.lists("mug", 1_000_000).await;
+    let owner = cluster.owner_of_product(&mug).await;
+    let survivors: Vec<String> = (0..3)
+        .filter(|n| *n != owner)
+        .map(|n| cluster.api(n).to_owned())
+        .collect();
+    let buyer = cluster.sign_up("buyer").await.at(&survivors[0]);
+    let load = Load::start(&buyer, &survivors, &mug);
+    let reserved = || async { buyer.stock_of(&mug).await.1 };
+    eventually("orders flow", || async { (reserved().await > 50).then_some(()) }).await;
+    cluster.stop(owner).await;
+    let at_leave = reserved().await;
+    eventually("orders still flow", || async {
+        (reserved().await > at_leave + 50).then_some(())
+    })
+    .await;
+    let ledger = load.stop().await;
+    assert!(
+        ledger.unanswered.is_empty(),
+        "{} requests failed",
+        ledger.unanswered.len()
+    );
+    check(&ledger, &buyer, &mug, 1_000_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_paused_owner_that_wakes_cannot_write() {
     let cluster = Cluster::start(3).await;
     let mug = cluster.seller("seller").await.lists("mug", 1_000).await;

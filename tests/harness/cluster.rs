@@ -224,9 +224,17 @@ impl Cluster {
     /// Ends a node as the death of its process would.
     pub(crate) async fn crash(&mut self, index: usize) -> String {
         let Running { name, node, edge, .. } = self.nodes.remove(index);
-        node.crash().await;
+        node.crash();
         edge.shutdown(Duration::ZERO).await;
         name
+    }
+
+    /// Lets a node leave in good order.
+    pub(crate) async fn stop(&mut self, index: usize) {
+        let Running { node, edge, .. } = self.nodes.remove(index);
+        node.begin_draining();
+        edge.shutdown(Duration::from_secs(3)).await;
+        node.stop().await;
     }
 
     /// Starts a node of this name again, as a new incarnation.

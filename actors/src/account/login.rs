@@ -7,6 +7,7 @@ use holdfast_domain::{
     Refusal, Session, User, UserId,
     account::{LOCKOUT_FAILURES, LoginAttempts},
 };
+use holdfast_store::Credentials;
 use ractor::{ActorProcessingErr, ActorRef};
 
 use super::{Account, AccountMessage, PARKED_MAX, State};
@@ -44,15 +45,17 @@ pub(super) fn begin(
         .user
         .as_ref()
         .filter(|credentials| credentials.user.email == login.email);
-    let user = credentials.map(|credentials| Box::new(credentials.user.clone()));
-    let stored = credentials.map(|credentials| credentials.password_hash.clone());
+    let against = credentials.cloned().map(Box::new);
+    let stored = against
+        .as_ref()
+        .map(|credentials| credentials.password_hash.clone());
     let (hasher, myself) = (account.context.shared.hasher.clone(), myself.clone());
     tokio::spawn(async move {
         let is_right = hasher.verify(login.password.clone(), stored).await;
         // Fails only if the account is gone; the caller sees that its reply was dropped.
         let _ = myself.send_message(AccountMessage::Compared {
             login: Box::new(login),
-            user,
+            against,
             is_right,
             reply_to,
         });
@@ -60,29 +63,34 @@ pub(super) fn begin(
     Ok(())
 }
 
+/// Tells whether the password was exchanged while a login was compared with the old one.
+pub(super) fn is_outdated(state: &State, against: Option<&Credentials>) -> bool {
+    match (&state.user, against) {
+        (Some(now), Some(then)) => now.password_hash != then.password_hash,
+        _ => false,
+    }
+}
+
 /// Begins the session, or counts the failure.
 pub(super) async fn finish(
     account: &Account,
     state: &mut State,
     login: &Login,
-    user: Option<&User>,
     is_right: Result<bool, HashingError>,
 ) -> Outcome {
-    state.comparing = state.comparing.saturating_sub(1);
     let context = &account.context;
-    match (is_right?, user) {
-        (true, Some(user)) if !is_disabled(state) => begin_session(context, state, login, user).await,
-        _ => {
-            let attempts = state.attempts.fail(context.now());
-            context
-                .shared
-                .store
-                .login_attempts_save(&context.lease, UserId(account.id), attempts)
-                .await?;
-            state.attempts = attempts;
-            refused(Refusal::InvalidCredentials)
-        }
+    let user = state.user.as_ref().map(|credentials| credentials.user.clone());
+    if let (true, Some(user)) = (is_right?, user.filter(|user| !user.disabled)) {
+        return begin_session(context, state, login, &user).await;
     }
+    let attempts = state.attempts.fail(context.now());
+    context
+        .shared
+        .store
+        .login_attempts_save(&context.lease, UserId(account.id), attempts)
+        .await?;
+    state.attempts = attempts;
+    refused(Refusal::InvalidCredentials)
 }
 
 /// Takes up parked logins, as many as may be compared now.
@@ -98,13 +106,6 @@ pub(super) fn unpark(
         begin(account, myself, state, login, reply_to)?;
     }
     Ok(())
-}
-
-fn is_disabled(state: &State) -> bool {
-    state
-        .user
-        .as_ref()
-        .is_none_or(|credentials| credentials.user.disabled)
 }
 
 async fn begin_session(context: &Context, state: &mut State, login: &Login, user: &User) -> Outcome {

@@ -63,7 +63,7 @@ impl Client {
     /// Ends one of the caller's sessions.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`]: it is not the caller's, or has ended.
+    /// [`Refusal::NotFound`]: it is not the caller's.
     pub async fn session_end(
         &self,
         context: &CallContext,

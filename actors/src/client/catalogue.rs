@@ -1,5 +1,7 @@
 //! Products and stock.
 
+use std::time::Duration;
+
 use holdfast_domain::{
     Caller, Movement, Product, ProductId, Refusal, StockLevel,
     access::{may_edit_product, may_see_product},
@@ -15,6 +17,9 @@ use crate::{
         StockTarget,
     },
 };
+
+/// How long a read looks for an owner before it asks the database.
+const OWNER_PATIENCE: Duration = Duration::from_millis(250);
 
 impl Client {
     /// Makes a product.
@@ -114,8 +119,12 @@ impl Client {
         context: &CallContext,
         id: ProductId,
     ) -> Result<Option<(Product, StockLevel)>, Error> {
+        let context = CallContext {
+            budget: context.budget.min(OWNER_PATIENCE),
+            ..context.clone()
+        };
         match self
-            .ask(Request::Product(ProductCommand::Read(id)), context, None)
+            .ask(Request::Product(ProductCommand::Read(id)), &context, None)
             .await
         {
             Ok(done) => Ok(Some(done.value)),

@@ -5,7 +5,7 @@ use holdfast_domain::{
     access::{OrderView, order_view},
     order::{Fulfilment, NewFulfilment, NewOrder, OrderPatch},
 };
-use holdfast_store::{EventRecord, OrderFilter, OrderState, Page, PageRequest};
+use holdfast_store::{EventRecord, OrderFilter, OrderScope, OrderState, Page, PageRequest};
 
 use super::{Client, Freshness, Read};
 use crate::{
@@ -100,6 +100,11 @@ impl Client {
         filter: OrderFilter,
         page: &PageRequest<OrderId>,
     ) -> Result<Page<Order, OrderId>, Error> {
+        let is_own =
+            matches!(filter.scope, OrderScope::Customer(id) | OrderScope::Seller(id) if id == caller.user_id);
+        if !is_own {
+            caller.require_admin()?;
+        }
         let mut found = self.shared.store.orders_list(filter, page).await?;
         for order in &mut found.items {
             if let Some(OrderView::SellerLines(seller)) = order_view(caller, order) {

@@ -3,17 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use holdfast_domain::{
-    Event, EventId, EventKind, JsonObject, Movement, MovementKind, OperationKey, OrderId, ProductId, Refusal,
-    StockLevel, UserId,
+    Event, EventId, EventKind, JsonObject, Movement, MovementKind, ProductId, Refusal, StockLevel,
 };
-use holdfast_store::{
-    Batch, EventWrite, Lease, OperationRecord, OrderWrite, ReservationWrite, Service, StockWrite,
-};
+use holdfast_store::{Batch, EventWrite, Lease, OperationRecord, Service, StockWrite};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    intent::{Intent, LaneError, OperationIntent, Remembered, StockIntent},
+    intent::{Intent, LaneError, OperationIntent, Remembered, Row, StockIntent},
     queue::LaneIdentity,
 };
 use crate::{
@@ -27,16 +24,6 @@ pub(super) struct Assembly<'a> {
     stock: HashMap<ProductId, StockWrite>,
     rows: HashSet<Row>,
     batch: Batch,
-}
-
-/// A row that a batch may write once. Of two intents that write one, the second must see what became
-/// of the first.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Row {
-    Order(OrderId),
-    OrderKey(UserId, OperationKey),
-    Reservation(ProductId, OrderId),
-    Operation(Uuid, String, OperationKey),
 }
 
 /// Why an intent did not join a batch. It left no trace there.
@@ -83,7 +70,7 @@ impl<'a> Assembly<'a> {
     /// Adds an intent; returns its products' counters after it. An intent that cannot join leaves no
     /// trace.
     pub(super) fn add(&mut self, intent: &Intent) -> Result<Vec<StockLevel>, NotAdded> {
-        let rows = rows_of(intent);
+        let rows = intent.rows();
         if rows.iter().any(|row| self.rows.contains(row)) {
             return Err(NotAdded::Later);
         }
@@ -197,29 +184,6 @@ impl<'a> Assembly<'a> {
             .extend(events.into_iter().map(|event| EventWrite { event, epoch }));
         self.batch.movements.extend(step.movements);
     }
-}
-
-/// Lists the rows that an intent writes, apart from counters, which add up.
-fn rows_of(intent: &Intent) -> Vec<Row> {
-    let mut rows = Vec::with_capacity(intent.reservations.len() + 2);
-    if let Some(OrderWrite { record, .. }) = &intent.order {
-        rows.push(Row::Order(record.order.id));
-        rows.push(Row::OrderKey(
-            record.order.customer_id,
-            record.operation_key.clone(),
-        ));
-    }
-    for ReservationWrite { reservation, .. } in &intent.reservations {
-        rows.push(Row::Reservation(reservation.product_id, reservation.order_id));
-    }
-    if let Some(OperationIntent { operation, .. }) = &intent.operation {
-        rows.push(Row::Operation(
-            operation.principal,
-            operation.route.clone(),
-            operation.key.clone(),
-        ));
-    }
-    rows
 }
 
 struct Step {

@@ -1,7 +1,11 @@
 //! What an entity wants committed: the unit that a batch takes whole or not at all.
 
-use holdfast_domain::{Event, MovementId, Operation, Refusal, StockLevel, Timestamp, stock::StockChange};
+use holdfast_domain::{
+    Event, MovementId, Operation, OperationKey, OrderId, ProductId, Refusal, StockLevel, Timestamp, UserId,
+    stock::StockChange,
+};
 use holdfast_store::{Lease, OrderWrite, ReservationWrite};
+use uuid::Uuid;
 
 use crate::command::Reply;
 
@@ -59,15 +63,73 @@ pub(crate) enum Remembered {
     Stock,
 }
 
+/// A row that a batch may write once. Of two intents that write one, the second must see what became
+/// of the first.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Row {
+    Order(OrderId),
+    OrderKey(UserId, OperationKey),
+    Reservation(ProductId, OrderId),
+    Operation(Uuid, String, OperationKey),
+}
+
+impl Intent {
+    /// Lists the rows that the intent writes, apart from counters, which add up.
+    pub(super) fn rows(&self) -> Vec<Row> {
+        let mut rows = Vec::with_capacity(self.reservations.len() + 2);
+        if let Some(OrderWrite { record, .. }) = &self.order {
+            rows.push(Row::Order(record.order.id));
+            rows.push(Row::OrderKey(
+                record.order.customer_id,
+                record.operation_key.clone(),
+            ));
+        }
+        for ReservationWrite { reservation, .. } in &self.reservations {
+            rows.push(Row::Reservation(reservation.product_id, reservation.order_id));
+        }
+        if let Some(OperationIntent { operation, .. }) = &self.operation {
+            rows.push(Row::Operation(
+                operation.principal,
+                operation.route.clone(),
+                operation.key.clone(),
+            ));
+        }
+        rows
+    }
+
+    /// Estimates the bytes that the intent adds to a batch.
+    pub(super) fn weight(&self) -> usize {
+        let order = self.order.as_ref().map_or(0, |write| {
+            let order = &write.record.order;
+            let address = order
+                .shipping_address
+                .as_ref()
+                .map_or(0, |address| address.as_str().len());
+            let lines: usize = order.lines.iter().map(|line| LINE_BYTES + line.name.len()).sum();
+            lines + address + order.note.as_ref().map_or(0, String::len)
+        });
+        let events: usize = self.events.iter().map(|event| event.data.as_str().len()).sum();
+        ROW_BYTES * (1 + self.stock.len() + self.reservations.len()) + order + events
+    }
+}
+
+/// What a row takes besides its text, about.
+const ROW_BYTES: usize = 200;
+/// What an order line takes besides its product's name, about.
+const LINE_BYTES: usize = 300;
+
 /// Why an intent was not committed. Nothing of it was written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum LaneError {
     /// The node or a shard's epoch has been superseded.
     #[error("fenced")]
     Fenced,
-    /// What it was based on is no longer so: decide anew.
-    #[error("based on a state that has changed")]
+    /// Counters are not what their product believed: its memory is wrong.
+    #[error("based on counters that are not so")]
     Conflict,
+    /// The order or the reservation has moved on, by somebody else's hand: look again.
+    #[error("somebody else was faster")]
+    Moved,
     /// The stock's version is not the one that was asked for.
     #[error("the stock's version is {current}")]
     StockVersion {

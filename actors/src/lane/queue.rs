@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::{
     assembly::{Assembled, Assembly, NotAdded},
+    blame,
     intent::{Intent, LaneError},
 };
 
@@ -19,8 +20,12 @@ use super::{
 pub(crate) struct LaneLimits {
     /// Intents in one batch.
     pub(crate) batch_intents: usize,
+    /// Bytes of one batch, about; a single larger intent still makes one.
+    pub(crate) batch_bytes: usize,
     /// Intents that wait for the next batch.
     pub(crate) waiting_intents: usize,
+    /// Bytes of these, about.
+    pub(crate) waiting_bytes: usize,
     /// Products whose committed counters are remembered between batches.
     pub(crate) heads: usize,
 }
@@ -55,24 +60,35 @@ pub(crate) enum BatchEnd {
 pub(crate) struct LaneQueue<T> {
     identity: LaneIdentity,
     limits: LaneLimits,
-    waiting: VecDeque<(Intent, T)>,
+    waiting: VecDeque<Waiting<T>>,
+    waiting_bytes: usize,
+    /// How many of those in front make the next batch, and no others with them: what is left of a
+    /// batch that failed, so that newcomers cannot make it fail again.
+    alone: Option<usize>,
     in_flight: Option<InFlight<T>>,
     /// Committed counters, newer than or equal to what entities know.
     heads: HashMap<ProductId, StockLevel>,
 }
 
 #[derive(Debug)]
+struct Waiting<T> {
+    intent: Intent,
+    ticket: T,
+}
+
+#[derive(Debug)]
 struct InFlight<T> {
     members: Vec<Member<T>>,
     /// Intents that could not join, and must not be told before what they lost to is durable.
-    outrun: Vec<(T, LaneError)>,
+    outrun: Vec<(Waiting<T>, LaneError)>,
+    /// Intents that write a row which a member writes: they come after it.
+    put_off: Vec<Waiting<T>>,
     heads_after: HashMap<ProductId, StockLevel>,
 }
 
 #[derive(Debug)]
 struct Member<T> {
-    intent: Intent,
-    ticket: T,
+    waiting: Waiting<T>,
     levels: Vec<StockLevel>,
 }
 
@@ -82,17 +98,28 @@ impl<T> LaneQueue<T> {
             identity,
             limits,
             waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            alone: None,
             in_flight: None,
             heads: HashMap::new(),
         }
     }
 
+    /// Tells whether nothing waits and nothing is in flight.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.in_flight.is_none()
+    }
+
     /// Takes an intent, or gives its ticket back when too much is waiting.
     pub(crate) fn submit(&mut self, intent: Intent, ticket: T) -> Result<(), T> {
-        if self.waiting.len() >= self.limits.waiting_intents {
+        let bytes = intent.weight();
+        if self.waiting.len() >= self.limits.waiting_intents
+            || self.waiting_bytes.saturating_add(bytes) > self.limits.waiting_bytes
+        {
             return Err(ticket);
         }
-        self.waiting.push_back((intent, ticket));
+        self.waiting_bytes += bytes;
+        self.waiting.push_back(Waiting { intent, ticket });
         Ok(())
     }
 
@@ -103,29 +130,29 @@ impl<T> LaneQueue<T> {
         if self.in_flight.is_some() || self.waiting.is_empty() {
             return None;
         }
+        let most = self.alone.take().unwrap_or(self.limits.batch_intents).max(1);
         let mut assembly = Assembly::new(&self.identity, batch_id, &self.heads);
         let (mut members, mut outrun, mut put_off) = (Vec::new(), Vec::new(), Vec::new());
-        while members.len() + outrun.len() + put_off.len() < self.limits.batch_intents {
-            let Some((intent, ticket)) = self.waiting.pop_front() else {
+        let (mut taken, mut bytes) = (0, 0);
+        while taken < most && (taken == 0 || bytes < self.limits.batch_bytes) {
+            let Some(waiting) = self.waiting.pop_front() else {
                 break;
             };
-            match assembly.add(&intent) {
-                Ok(levels) => members.push(Member {
-                    intent,
-                    ticket,
-                    levels,
-                }),
-                Err(NotAdded::Never(error)) => outrun.push((ticket, error)),
-                Err(NotAdded::Later) => put_off.push((intent, ticket)),
+            let weight = waiting.intent.weight();
+            self.waiting_bytes = self.waiting_bytes.saturating_sub(weight);
+            taken += 1;
+            bytes += weight;
+            match assembly.add(&waiting.intent) {
+                Ok(levels) => members.push(Member { waiting, levels }),
+                Err(NotAdded::Never(error)) => outrun.push((waiting, error)),
+                Err(NotAdded::Later) => put_off.push(waiting),
             }
-        }
-        for later in put_off.into_iter().rev() {
-            self.waiting.push_front(later);
         }
         let Assembled { batch, heads_after } = assembly.finish();
         self.in_flight = Some(InFlight {
             members,
             outrun,
+            put_off,
             heads_after,
         });
         Some(batch)
@@ -133,114 +160,117 @@ impl<T> LaneQueue<T> {
 
     /// Takes the end of the batch in flight; returns whom to tell what.
     ///
-    /// Intents that had no part in a conflict go to the front again and are not told anything yet.
+    /// Intents that had no part in a conflict go to the front again, by themselves, and are not told
+    /// anything yet.
     pub(crate) fn ended(&mut self, end: &BatchEnd) -> Vec<(T, Settled)> {
-        let Some(InFlight {
-            members,
-            outrun,
-            heads_after,
-        }) = self.in_flight.take()
-        else {
+        let Some(in_flight) = self.in_flight.take() else {
             return Vec::new();
         };
-        let outrun = outrun.into_iter().map(|(ticket, error)| (ticket, Err(error)));
-        let told: Vec<_> = match end {
-            BatchEnd::Committed => {
-                self.remember(heads_after);
-                members
-                    .into_iter()
-                    .map(|member| (member.ticket, Ok(member.levels)))
-                    .collect()
-            }
+        match end {
+            BatchEnd::Committed => self.committed(in_flight),
             BatchEnd::Fenced => {
                 self.heads.clear();
-                refuse(members, &LaneError::Fenced)
+                self.blame(in_flight, |_| Some(LaneError::Fenced))
             }
-            BatchEnd::Rejected => refuse(members, &LaneError::Rejected),
+            BatchEnd::Rejected if in_flight.members.len() > 1 => self.halve(in_flight),
+            BatchEnd::Rejected => self.blame(in_flight, |_| Some(LaneError::Rejected)),
             BatchEnd::Conflicts(stale) => {
                 for row in stale {
                     if let Stale::Stock { product_id, .. } = row {
                         self.heads.remove(product_id);
                     }
                 }
-                self.split(members, &LaneError::Conflict, |intent| {
-                    stale.iter().any(|row| rests_on(intent, row))
-                })
+                self.blame(in_flight, |intent| blame::conflict(intent, stale))
             }
-            BatchEnd::Duplicates(duplicates) => self.split(members, &LaneError::Duplicate, |intent| {
-                duplicates.iter().any(|duplicate| repeats(intent, duplicate))
-            }),
-        };
-        told.into_iter().chain(outrun).collect()
+            BatchEnd::Duplicates(duplicates) => {
+                self.blame(in_flight, |intent| blame::duplicate(intent, duplicates))
+            }
+        }
     }
 
-    fn remember(&mut self, heads: HashMap<ProductId, StockLevel>) {
-        if self.heads.len() + heads.len() > self.limits.heads {
+    fn committed(&mut self, in_flight: InFlight<T>) -> Vec<(T, Settled)> {
+        if self.heads.len() + in_flight.heads_after.len() > self.limits.heads {
             self.heads.clear();
         }
-        self.heads.extend(heads);
+        self.heads.extend(in_flight.heads_after);
+        self.put_back(in_flight.put_off);
+        let told = in_flight
+            .members
+            .into_iter()
+            .map(|member| (member.waiting.ticket, Ok(member.levels)));
+        // What they lost to is durable now.
+        let outrun = in_flight
+            .outrun
+            .into_iter()
+            .map(|(waiting, error)| (waiting.ticket, Err(error)));
+        told.chain(outrun).collect()
     }
 
-    /// Refuses the members that `is_guilty` and puts the others back in front, in their order.
-    fn split(
+    /// Refuses the guilty and those that share a row with them; the others make the next batch alone.
+    fn blame(
         &mut self,
-        members: Vec<Member<T>>,
-        error: &LaneError,
-        is_guilty: impl Fn(&Intent) -> bool,
+        in_flight: InFlight<T>,
+        verdict: impl Fn(&Intent) -> Option<LaneError>,
     ) -> Vec<(T, Settled)> {
-        let (guilty, innocent): (Vec<_>, Vec<_>) =
-            members.into_iter().partition(|member| is_guilty(&member.intent));
-        if guilty.is_empty() {
+        let (mut told, mut innocent) = (Vec::new(), Vec::new());
+        let mut guilty_rows = HashMap::new();
+        for Member { waiting, .. } in in_flight.members {
+            match verdict(&waiting.intent) {
+                Some(error) => {
+                    let rows = waiting.intent.rows().into_iter().map(|row| (row, error.clone()));
+                    guilty_rows.extend(rows);
+                    told.push((waiting.ticket, Err(error)));
+                }
+                None => innocent.push(waiting),
+            }
+        }
+        if told.is_empty() {
             // The store named somebody whom this batch does not know: trying again would go on for ever.
-            return refuse(innocent, error);
+            told = innocent
+                .drain(..)
+                .map(|waiting| (waiting.ticket, Err(LaneError::Conflict)))
+                .collect();
         }
-        for member in innocent.into_iter().rev() {
-            self.waiting.push_front((member.intent, member.ticket));
+        let alone = innocent.len();
+        let mut later: Vec<_> = in_flight.outrun.into_iter().map(|(waiting, _)| waiting).collect();
+        for waiting in in_flight.put_off {
+            let shared = waiting
+                .intent
+                .rows()
+                .into_iter()
+                .find_map(|row| guilty_rows.get(&row).cloned());
+            match shared {
+                Some(error) => told.push((waiting.ticket, Err(error))),
+                None => later.push(waiting),
+            }
         }
-        refuse(guilty, error)
+        self.put_back(later);
+        self.put_back(innocent);
+        self.alone = (alone > 0).then_some(alone);
+        told
     }
-}
 
-fn refuse<T>(members: Vec<Member<T>>, error: &LaneError) -> Vec<(T, Settled)> {
-    members
-        .into_iter()
-        .map(|member| (member.ticket, Err(error.clone())))
-        .collect()
-}
-
-/// Tells whether an intent was based on a row that was not as expected.
-fn rests_on(intent: &Intent, row: &Stale) -> bool {
-    match row {
-        Stale::Stock { product_id, .. } => intent
-            .stock
-            .iter()
-            .any(|stock| stock.base.product_id == *product_id),
-        Stale::Order { order_id, .. } => intent
-            .order
-            .as_ref()
-            .is_some_and(|write| write.record.order.id == *order_id),
-        Stale::Reservation { product_id, order_id } => intent.reservations.iter().any(|write| {
-            write.reservation.product_id == *product_id && write.reservation.order_id == *order_id
-        }),
-        Stale::Product { .. } | Stale::User { .. } | Stale::Session { .. } => false,
+    /// Tries one half of a batch by itself, to find the intent that the store does not take.
+    fn halve(&mut self, in_flight: InFlight<T>) -> Vec<(T, Settled)> {
+        let half = in_flight.members.len().div_ceil(2);
+        self.put_back(in_flight.put_off);
+        self.put_back(in_flight.outrun.into_iter().map(|(waiting, _)| waiting).collect());
+        self.put_back(
+            in_flight
+                .members
+                .into_iter()
+                .map(|member| member.waiting)
+                .collect(),
+        );
+        self.alone = Some(half);
+        Vec::new()
     }
-}
 
-/// Tells whether an intent uses a key that was used before.
-fn repeats(intent: &Intent, duplicate: &Duplicate) -> bool {
-    match duplicate {
-        Duplicate::Order { order_id, .. } => intent
-            .order
-            .as_ref()
-            .is_some_and(|write| write.record.order.id == *order_id),
-        Duplicate::Operation {
-            principal,
-            route,
-            key,
-        } => intent.operation.as_ref().is_some_and(|found| {
-            found.operation.principal == *principal
-                && found.operation.route == *route
-                && found.operation.key == *key
-        }),
+    /// Puts intents back in front of all others, in their order.
+    fn put_back(&mut self, intents: Vec<Waiting<T>>) {
+        for waiting in intents.into_iter().rev() {
+            self.waiting_bytes += waiting.intent.weight();
+            self.waiting.push_front(waiting);
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! The queue, driven without a database.
 
 use holdfast_domain::{
-    Fingerprint, MovementId, MovementKind, NodeId, Operation, OperationKey, ProductId, StockLevel, Timestamp,
-    UserId, stock::StockChange,
+    Fingerprint, Money, MovementId, MovementKind, NodeId, Operation, OperationKey, Order, OrderId,
+    OrderStatus, ProductId, StockLevel, Timestamp, UserId, stock::StockChange,
 };
-use holdfast_store::{Batch, Stale};
+use holdfast_store::{Batch, Duplicate, OrderExpected, OrderRecord, OrderState, OrderWrite, Stale};
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -24,7 +24,9 @@ fn queue(batch_intents: usize, waiting_intents: usize) -> LaneQueue<u32> {
         identity,
         LaneLimits {
             batch_intents,
+            batch_bytes: 1 << 20,
             waiting_intents,
+            waiting_bytes: 1 << 20,
             heads: 1_000,
         },
     )
@@ -60,6 +62,44 @@ fn reserve(base: StockLevel, units: i64) -> Intent {
     Intent {
         stock: vec![stock],
         ..Intent::default()
+    }
+}
+
+/// The same customer's order under the same key, whichever order it is to become.
+fn order(n: u8, intent: Intent) -> Intent {
+    let order = Order {
+        id: OrderId::mint(AT, [n; 10]),
+        status: OrderStatus::PendingPayment,
+        lines: Vec::new(),
+        total: Money::new(0, "EUR".parse().expect("known")),
+        customer_id: UserId::mint(AT, [3; 10]),
+        shipping_address: None,
+        note: None,
+        payment: None,
+        expires_at: None,
+        created_at: AT,
+        updated_at: AT,
+        version: 1,
+    };
+    let record = OrderRecord {
+        order,
+        state: OrderState::Placed,
+        operation_key: OperationKey::made(Uuid::nil()),
+        fingerprint: Fingerprint([0; 32]),
+        unsettled: false,
+    };
+    let order = Some(OrderWrite {
+        record,
+        expected: OrderExpected::Absent,
+    });
+    Intent { order, ..intent }
+}
+
+fn used_key(n: u8) -> Duplicate {
+    let order_id = OrderId::mint(AT, [n; 10]);
+    Duplicate::Order {
+        order_id,
+        existing: OrderId::mint(AT, [99; 10]),
     }
 }
 
@@ -189,6 +229,74 @@ fn of_two_intents_under_one_operation_the_second_waits_for_the_first() {
     assert_eq!(next(&mut queue).operations.len(), 1);
     assert_eq!(queue.ended(&BatchEnd::Committed).len(), 1);
     assert_eq!(next(&mut queue).operations.len(), 1);
+}
+
+#[test]
+fn a_statement_of_stock_that_lost_to_a_batch_that_failed_is_tried_again() {
+    let mut queue = queue(256, 256);
+    submit(&mut queue, order(1, reserve(level(1, 10), 1)), 1);
+    let mut late = reserve(level(1, 10), 1);
+    late.stock[0].only_at = Some(1);
+    submit(&mut queue, late, 2);
+    next(&mut queue);
+    let told = queue.ended(&BatchEnd::Duplicates(vec![used_key(1)]));
+    assert_eq!(
+        told,
+        vec![(1, Err(LaneError::Duplicate))],
+        "the version never moved"
+    );
+    assert_eq!(next(&mut queue).movements.len(), 1);
+}
+
+#[test]
+fn repeats_of_a_used_key_fail_one_batch_and_not_one_each() {
+    let mut queue = queue(256, 256);
+    submit(&mut queue, reserve(level(2, 10), 1), 0);
+    for ticket in 1..10 {
+        submit(
+            &mut queue,
+            order(u8::try_from(ticket).expect("small"), reserve(level(1, 10), 1)),
+            ticket,
+        );
+    }
+    assert_eq!(next(&mut queue).orders.len(), 1);
+    let told = queue.ended(&BatchEnd::Duplicates(vec![used_key(1)]));
+    assert_eq!(told.len(), 9, "all of them are told by one batch");
+    submit(&mut queue, order(1, reserve(level(1, 10), 1)), 11);
+    let innocents = next(&mut queue);
+    assert!(
+        innocents.orders.is_empty(),
+        "those who had no part in it go by themselves"
+    );
+    assert_eq!(innocents.movements.len(), 1);
+}
+
+#[test]
+fn an_intent_that_the_store_does_not_take_is_found_by_halving() {
+    let mut queue = queue(256, 256);
+    for ticket in 0..8 {
+        submit(&mut queue, reserve(level(1, 100), 1), ticket);
+    }
+    let (mut refused, mut committed) = (Vec::new(), 0);
+    let mut first = 0;
+    while let Some(batch) = queue.next_batch(Uuid::from_u128(9)) {
+        let size = u32::try_from(batch.movements.len()).expect("small");
+        // The store does not take ticket 5.
+        let told = if (first..first + size).contains(&5) && refused.is_empty() {
+            queue.ended(&BatchEnd::Rejected)
+        } else {
+            queue.ended(&BatchEnd::Committed)
+        };
+        for (ticket, settled) in told {
+            first = ticket + 1;
+            if settled.is_err() {
+                refused.push(ticket)
+            } else {
+                committed += 1
+            }
+        }
+    }
+    assert_eq!((refused, committed), (vec![5], 7));
 }
 
 #[test]

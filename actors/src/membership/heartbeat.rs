@@ -12,7 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use holdfast_store::{HeartbeatConnection, NodeState, StoreError};
+use holdfast_store::{HeartbeatConnection, NodeLock, NodeState, StoreError};
+use tokio::sync::Notify;
 
 use super::MembershipMessage;
 use crate::node::{Inner, Shared};
@@ -22,7 +23,8 @@ const STALL_MAX: Duration = Duration::from_millis(500);
 /// The pause before connecting anew.
 const RECONNECT: Duration = Duration::from_millis(100);
 
-/// The heartbeat's thread. Dropping it stops the heart.
+/// The heartbeat's thread, which also holds the lock that tells that the process lives. Dropping it
+/// stops the heart.
 pub(crate) struct Heartbeat {
     switch: Arc<Switch>,
 }
@@ -31,25 +33,37 @@ pub(crate) struct Heartbeat {
 struct Switch {
     is_stopped: AtomicBool,
     is_held: AtomicBool,
+    stopped: Notify,
+}
+
+/// The lock that a process holds while it lives; lost with its connection, and taken again.
+struct Lock {
+    key: i64,
+    held: Option<NodeLock>,
 }
 
 impl Heartbeat {
     /// Starts to beat.
-    pub(crate) fn start(shared: &Shared) -> io::Result<Self> {
+    pub(crate) fn start(shared: &Shared, lock_key: i64, lock: NodeLock) -> io::Result<Self> {
         let switch = Arc::new(Switch::default());
         let (thread_switch, node) = (Arc::clone(&switch), Arc::downgrade(shared));
+        let lock = Lock {
+            key: lock_key,
+            held: Some(lock),
+        };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         std::thread::Builder::new()
             .name(format!("beat-{}", shared.options.name))
-            .spawn(move || runtime.block_on(beat_for_life(&node, &thread_switch)))?;
+            .spawn(move || runtime.block_on(beat_for_life(&node, &thread_switch, lock)))?;
         Ok(Self { switch })
     }
 
     /// Stops for good.
     pub(crate) fn stop(&self) {
         self.switch.is_stopped.store(true, Ordering::Release);
+        self.switch.stopped.notify_one();
     }
 
     /// Stops or resumes for a while.
@@ -64,14 +78,14 @@ impl Drop for Heartbeat {
     }
 }
 
-async fn beat_for_life(node: &Weak<Inner>, switch: &Switch) {
+async fn beat_for_life(node: &Weak<Inner>, switch: &Switch, mut lock: Lock) {
     while !switch.is_stopped.load(Ordering::Acquire) {
         let Some(shared) = node.upgrade() else { return };
         let (url, node_id) = (shared.options.database_url.clone(), shared.node_id);
         let timeout = shared.options.suspect_after;
         drop(shared);
         let ended = match HeartbeatConnection::connect(&url, node_id, timeout).await {
-            Ok(connection) => beat_until_error(node, switch, connection).await,
+            Ok(connection) => beat_until_error(node, switch, &mut lock, connection).await,
             Err(error) => Err(error),
         };
         let Err(error) = ended else { return };
@@ -98,6 +112,7 @@ async fn beat_for_life(node: &Weak<Inner>, switch: &Switch) {
 async fn beat_until_error(
     node: &Weak<Inner>,
     switch: &Switch,
+    lock: &mut Lock,
     mut connection: HeartbeatConnection,
 ) -> Result<(), StoreError> {
     loop {
@@ -122,7 +137,30 @@ async fn beat_until_error(
                 peers: peers.map(|peer| (peer.node_id, peer.seq)).collect(),
             });
         }
+        lock.keep(&shared).await;
         drop(shared);
-        tokio::time::sleep(interval).await;
+        tokio::select! {
+            () = tokio::time::sleep(interval) => {}
+            () = switch.stopped.notified() => {}
+        }
+    }
+}
+
+impl Lock {
+    /// Makes sure that the lock is held; Postgres lets go of it when it restarts.
+    async fn keep(&mut self, shared: &Shared) {
+        if let Some(held) = &mut self.held
+            && held.check().await.is_ok()
+        {
+            return;
+        }
+        let options = &shared.options;
+        let acquired = NodeLock::acquire(
+            &options.database_url,
+            shared.node_id,
+            self.key,
+            options.suspect_after,
+        );
+        self.held = acquired.await.ok();
     }
 }

@@ -2,7 +2,9 @@
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
 
-use super::{Shared, upkeep};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{Ended, Shared, upkeep};
 use crate::{
     lane::{Lane, LaneIdentity, LaneLimits},
     membership::Membership,
@@ -10,6 +12,11 @@ use crate::{
 
 /// Products whose counters a lane remembers between batches.
 const LANE_HEADS: usize = 65_536;
+
+/// Bytes of one batch, about: with the count, what one commit may take.
+const LANE_BATCH_BYTES: usize = 256 << 10;
+/// Bytes that may wait for the next batches, about.
+const LANE_WAITING_BYTES: usize = 64 << 20;
 
 /// The root is told nothing; it watches.
 pub(crate) enum RootMessage {}
@@ -25,7 +32,8 @@ pub(crate) struct Root {
 pub(crate) struct Children {
     lane: ActorCell,
     membership: ActorCell,
-    upkeep: tokio_util::task::AbortOnDropHandle<()>,
+    /// Work beside the actors; ends with the root.
+    _tasks: [AbortOnDropHandle<()>; 2],
 }
 
 impl Actor for Root {
@@ -37,12 +45,23 @@ impl Actor for Root {
         self.shared.set_root(myself.get_cell());
         let lane = self.spawn_lane(myself.get_cell()).await?;
         let membership = self.spawn_membership(myself.get_cell()).await?;
-        let upkeep = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(upkeep::run(self.shared.clone())));
+        let ticking = self.shared.clone();
+        let tasks = [
+            tokio::spawn(upkeep::keep_up(self.shared.clone())),
+            tokio::spawn(async move { ticking.pulse.keep_ticking().await }),
+        ];
         Ok(Children {
             lane,
             membership,
-            upkeep,
+            _tasks: tasks.map(AbortOnDropHandle::new),
         })
+    }
+
+    async fn post_stop(&self, _: ActorRef<RootMessage>, _: &mut Children) -> Result<(), ActorProcessingErr> {
+        // Without its root a node cannot replace what fails: it starts anew. Told to stop, it has
+        // ended before, and that reason stands.
+        self.shared.end(Ended::Superseded);
+        Ok(())
     }
 
     // The default would end the node when one child ends.
@@ -69,9 +88,6 @@ impl Actor for Root {
         } else if failed.get_id() == children.membership.get_id() {
             children.membership = self.spawn_membership(myself.get_cell()).await?;
         }
-        if children.upkeep.is_finished() {
-            return Err("the upkeep of the node has ended".into());
-        }
         Ok(())
     }
 }
@@ -88,6 +104,8 @@ impl Root {
             },
             limits: LaneLimits {
                 batch_intents: options.batch_intents,
+                batch_bytes: LANE_BATCH_BYTES,
+                waiting_bytes: LANE_WAITING_BYTES,
                 waiting_intents: options.waiting_intents,
                 heads: LANE_HEADS,
             },

@@ -176,6 +176,16 @@ impl Inner {
         is_active && self.ended.borrow().is_none()
     }
 
+    /// Returns where this node stands, as far as it knows; `None` before it has read the map.
+    pub(crate) fn standing(&self) -> Option<NodeState> {
+        let map = self.map();
+        if map.version() == 0 {
+            return None;
+        }
+        // A row that is gone was over before.
+        Some(map.node(self.node_id).map_or(NodeState::Dead, |node| node.state))
+    }
+
     /// Tells whether nobody can have declared this node dead for want of heartbeats.
     pub(crate) fn is_current(&self) -> bool {
         self.pulse.age() < self.options.suspect_after && self.ended.borrow().is_none()

@@ -15,11 +15,22 @@ const SWEEP: Duration = Duration::from_secs(1);
 const PASSIVATE: Duration = Duration::from_secs(5);
 /// How often rows that nobody needs any more are deleted.
 const PURGE: Duration = Duration::from_mins(1);
+/// The pause before failed upkeep begins anew.
+const RESTART_PAUSE: Duration = Duration::from_millis(100);
 /// Rows deleted at once.
 const PURGE_MAX: u32 = 5_000;
 
-/// Runs until the node ends.
-pub(super) async fn run(shared: Shared) {
+/// Runs until the node ends, again and again if need be.
+pub(super) async fn keep_up(shared: Shared) {
+    while !shared.has_ended() {
+        if tokio::spawn(run(shared.clone())).await.is_err() {
+            tracing::error!("the upkeep of the node failed; it begins anew");
+            tokio::time::sleep(RESTART_PAUSE).await;
+        }
+    }
+}
+
+async fn run(shared: Shared) {
     let work = async {
         tokio::join!(
             every(ACCESS_POLL, || shared.refresh_access()),
@@ -27,7 +38,6 @@ pub(super) async fn run(shared: Shared) {
             every(PASSIVATE, async || passivate(&shared)),
             every(PURGE, || purge(&shared)),
             follow_link(&shared),
-            shared.pulse.keep_ticking(),
         );
     };
     tokio::select! {

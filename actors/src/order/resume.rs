@@ -1,7 +1,9 @@
 //! Going on with what a lost owner, or a lost message, left undone.
 
-use holdfast_domain::order;
+use futures_util::future::join_all;
+use holdfast_domain::{ShardId, order};
 use holdfast_store::{OrderExpected, OrderRecord, OrderState, OrderWrite, Service};
+use rand::seq::SliceRandom as _;
 
 use super::{
     moves::{events_of, moved},
@@ -15,27 +17,39 @@ use crate::{
     router,
 };
 
-/// Orders of each kind of unfinished work that one sweep takes up.
-const SWEEP_MAX: u32 = 64;
+/// Orders of each kind of unfinished work that are taken up at once.
+const SWEEP_MAX: u32 = 128;
+/// Shards that are looked at together once there is more to do than fits one look: an order that
+/// fails to settle holds up those of its neighbours only.
+const SWEEP_SHARDS: usize = 16;
 
 /// Finds the orders of this node's shards that have something left to do, and asks them to do it.
 ///
 /// Run by a timer and after every claim. It only proposes: each order decides on what stands.
 pub(crate) async fn sweep(shared: &Shared) {
-    let shards = shared.shards.owned(Service::Orders);
-    if shards.is_empty() {
+    let mut shards = shared.shards.owned(Service::Orders);
+    if shards.is_empty() || sweep_shards(shared, &shards).await < SWEEP_MAX as usize {
         return;
     }
-    let unfinished = match shared.store.orders_unfinished(&shards, SWEEP_MAX).await {
+    shards.shuffle(&mut rand::rng());
+    for some in shards.chunks(SWEEP_SHARDS) {
+        sweep_shards(shared, some).await;
+    }
+}
+
+/// Takes up what some shards have left to do; returns how many orders that were.
+async fn sweep_shards(shared: &Shared, shards: &[ShardId]) -> usize {
+    let unfinished = match shared.store.orders_unfinished(shards, SWEEP_MAX).await {
         Ok(unfinished) => unfinished,
         Err(error) => {
             tracing::debug!(
                 error = &error as &dyn std::error::Error,
                 "no sweep for unfinished orders"
             );
-            return;
+            return 0;
         }
     };
+    let found = unfinished.len();
     let resumed = unfinished.into_iter().map(|found| {
         let request = Request::Order(OrderCommand::Resume(found.order_id));
         let call = CallContext {
@@ -49,7 +63,8 @@ pub(crate) async fn sweep(shared: &Shared) {
             }
         }
     });
-    futures_util::future::join_all(resumed.collect::<Vec<_>>()).await;
+    join_all(resumed.collect::<Vec<_>>()).await;
+    found
 }
 
 pub(super) async fn handle(context: &Context, record: &mut OrderRecord) -> Outcome {

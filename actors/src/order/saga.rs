@@ -130,14 +130,18 @@ async fn drive_on(context: &Context, record: OrderRecord) -> Outcome {
 async fn decide(context: &Context, mut next: OrderRecord, change: Option<&Change>) -> Outcome {
     match write(context, &next, OrderExpected::Placing, change).await {
         Ok(()) => {}
-        Err(lane::Fault::Lane(LaneError::Conflict)) => {
+        Err(lane::Fault::Lane(LaneError::Moved)) => {
             let found = context.shared.store.order_record(next.order.id).await?;
             next = found.ok_or(Fault::Lost)?;
         }
         Err(fault) => return Err(fault.into()),
     }
     match next.state.clone() {
-        OrderState::Placed => done(Reply::Order(next.order)),
+        OrderState::Placed if change.is_some() && next.order.version == 1 => done(Reply::Order(next.order)),
+        OrderState::Placed => {
+            let snapshot = context.shared.store.placed_snapshot(next.order.id).await?;
+            done(Reply::Order(snapshot.unwrap_or(next.order)))
+        }
         OrderState::Refused(refusal) => {
             if next.unsettled {
                 settle::settle(context, &mut next).await;

@@ -47,6 +47,10 @@ pub(super) async fn adjust(
                 requested: taken,
                 available,
             };
+            // It may be this very operation, sent before, that has taken them.
+            if let Some(answer) = operations::find(context, &by.operation).await? {
+                return Ok(answer);
+            }
             return operations::refuse(context, &by.operation, Refusal::InsufficientStock(vec![short])).await;
         }
         HoldAnswer::NoSuchProduct => return refused(Refusal::NotFound),
@@ -107,9 +111,12 @@ pub(super) async fn set(
         ));
     }
     if level.version != target.expected_version {
-        return refused(Refusal::VersionMismatch {
-            current_version: level.version,
-        });
+        return match operations::find(context, &by.operation).await? {
+            Some(answer) => Ok(answer),
+            None => refused(Refusal::VersionMismatch {
+                current_version: level.version,
+            }),
+        };
     }
     let delta = i64::from(target.on_hand) - i64::from(level.on_hand);
     let taken = u32::try_from((-delta).max(0)).unwrap_or(u32::MAX);
@@ -121,6 +128,9 @@ pub(super) async fn set(
                 requested: taken,
                 available,
             };
+            if let Some(answer) = operations::find(context, &by.operation).await? {
+                return Ok(answer);
+            }
             return operations::refuse(context, &by.operation, Refusal::InsufficientStock(vec![short])).await;
         }
         HoldAnswer::NoSuchProduct => return refused(Refusal::NotFound),
@@ -274,9 +284,15 @@ async fn repeated_or(context: &Context, by: &By, fault: lane::Fault) -> Outcome 
         lane::Fault::Lane(LaneError::Duplicate) => operations::find(context, &by.operation)
             .await?
             .ok_or(Fault::Conflict),
-        lane::Fault::Lane(LaneError::StockVersion { current }) => refused(Refusal::VersionMismatch {
-            current_version: current,
-        }),
+        // The version may have been moved by this very operation, sent before.
+        lane::Fault::Lane(LaneError::StockVersion { current }) => {
+            match operations::find(context, &by.operation).await? {
+                Some(answer) => Ok(answer),
+                None => refused(Refusal::VersionMismatch {
+                    current_version: current,
+                }),
+            }
+        }
         other => Err(other.into()),
     }
 }

@@ -33,6 +33,18 @@ pub(super) enum EntityRef {
     Order(ActorRef<OrderMessage>),
 }
 
+/// What an entity is. Ids come from clients, who may give the id of one kind for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    Account,
+    Session,
+    Product,
+    Order,
+}
+
+/// Names an entity of a shard.
+type Key = (Kind, Uuid);
+
 impl EntityRef {
     fn cell(&self) -> ractor::ActorCell {
         match self {
@@ -84,8 +96,8 @@ impl Failures {
 
 #[derive(Default)]
 struct Inner {
-    residents: HashMap<Uuid, Entry>,
-    failures: HashMap<Uuid, Failures>,
+    residents: HashMap<Key, Entry>,
+    failures: HashMap<Key, Failures>,
 }
 
 /// The entities of one shard.
@@ -105,16 +117,15 @@ impl Entities {
     /// Returns an entity's actor, spawned if need be, and counts one more request to it.
     pub(super) fn reside<M>(
         &self,
-        id: Uuid,
+        key: Key,
         spawn: impl FnOnce() -> Result<ActorRef<M>, Fault>,
         wrap: impl FnOnce(ActorRef<M>) -> EntityRef,
         unwrap: impl Fn(&EntityRef) -> Option<ActorRef<M>>,
     ) -> Result<Resident<M>, Fault> {
         let inner = &mut *self.inner.lock();
-        if let Some(entry) = inner.residents.get_mut(&id)
+        if let Some(entry) = inner.residents.get_mut(&key)
             && entry.entity.cell().get_status() < ActorStatus::Stopping
         {
-            // An id names one kind of entity only, but ids come from clients.
             let actor = unwrap(&entry.entity).ok_or(Fault::Lost)?;
             if entry.in_flight.fetch_add(1, Ordering::AcqRel) >= self.in_flight_max {
                 entry.in_flight.fetch_sub(1, Ordering::AcqRel);
@@ -126,13 +137,13 @@ impl Entities {
                 in_flight: Arc::clone(&entry.in_flight),
             });
         }
-        if let Some(failures) = inner.failures.get(&id) {
+        if let Some(failures) = inner.failures.get(&key) {
             let since = failures.last.elapsed();
             if since < failures.pause() {
                 return Err(Fault::Lost);
             }
             if since > FORGIVEN_AFTER {
-                inner.failures.remove(&id);
+                inner.failures.remove(&key);
             }
         }
         let actor = spawn()?;
@@ -142,34 +153,21 @@ impl Entities {
             in_flight: Arc::clone(&in_flight),
             last_asked: Instant::now(),
         };
-        inner.residents.insert(id, entry);
+        inner.residents.insert(key, entry);
         Ok(Resident { actor, in_flight })
     }
 
-    /// Forgets an entity that failed, and counts the failure.
-    pub(super) fn lost(&self, id: Uuid, actor: ActorId) {
-        let inner = &mut *self.inner.lock();
-        if inner
-            .residents
-            .get(&id)
-            .is_some_and(|entry| entry.entity.cell().get_id() == actor)
-        {
-            inner.residents.remove(&id);
-            inner.failed(id);
-        }
-    }
-
-    /// Forgets an entity by its actor alone; counts a failure if it was one.
+    /// Forgets an entity that has ended; counts a failure if it was one.
     pub(super) fn ended(&self, actor: ActorId, has_failed: bool) {
         let inner = &mut *self.inner.lock();
         let found = inner
             .residents
             .iter()
             .find(|(_, entry)| entry.entity.cell().get_id() == actor);
-        if let Some(id) = found.map(|(id, _)| *id) {
-            inner.residents.remove(&id);
+        if let Some(key) = found.map(|(key, _)| *key) {
+            inner.residents.remove(&key);
             if has_failed {
-                inner.failed(id);
+                inner.failed(key);
             }
         }
     }
@@ -211,8 +209,8 @@ impl Entities {
 }
 
 impl Inner {
-    fn failed(&mut self, id: Uuid) {
-        let failures = self.failures.entry(id).or_insert(Failures {
+    fn failed(&mut self, key: Key) {
+        let failures = self.failures.entry(key).or_insert(Failures {
             count: 0,
             last: Instant::now(),
         });

@@ -42,6 +42,11 @@ impl Shards {
         self.0.iter().filter_map(|slot| slot.read().clone()).collect()
     }
 
+    /// Tells whether no shard is open.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.iter().all(|slot| slot.read().is_none())
+    }
+
     /// Puts an opened shard in its place; closes what was there.
     pub(crate) fn put(&self, shard: Arc<Shard>) {
         let lease = shard.lease();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use holdfast_domain::NodeId;
 use sqlx::{Connection, PgConnection};
 
-use super::connect_alone;
+use super::{application_name, connect_alone};
 use crate::{Store, StoreError, pool::within};
 
 /// A session-level advisory lock on a connection of its own, held until it is dropped.
@@ -41,12 +41,20 @@ impl NodeLock {
 }
 
 impl Store {
-    /// Tells whether nobody holds the lock `key`, by taking it for as long as the statement runs.
-    pub async fn try_dead_lock(&self, key: i64) -> Result<bool, StoreError> {
+    /// Tells whether the process of an incarnation is gone: nobody holds its lock `key`, which is tried
+    /// by taking it for as long as the statement runs, and it has no other connection either. After a
+    /// restart of Postgres all locks are free for a moment.
+    pub async fn try_dead_lock(&self, node_id: NodeId, key: i64) -> Result<bool, StoreError> {
+        let name = application_name(node_id);
         self.run(async |c| {
-            sqlx::query_scalar!(r#"SELECT pg_try_advisory_xact_lock($1) AS "got!""#, key)
-                .fetch_one(c)
-                .await
+            sqlx::query_scalar!(
+                r#"SELECT pg_try_advisory_xact_lock($1)
+                   AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = $2) AS "gone!""#,
+                key,
+                name,
+            )
+            .fetch_one(c)
+            .await
         })
         .await
     }

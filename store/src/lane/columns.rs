@@ -1,6 +1,6 @@
 //! A batch as columns: what Postgres reads fastest. The n-th elements of a table's columns make a row.
 
-use holdfast_domain::Movement;
+use holdfast_domain::{JsonObject, Movement};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -155,9 +155,7 @@ impl<'a> OrderColumns<'a> {
             columns.total_minor.push(order.total.amount);
             columns.currency.push(order.total.currency.code());
             let address = order.shipping_address.as_ref();
-            columns
-                .shipping_address
-                .push(address.map(|address| address.as_str()));
+            columns.shipping_address.push(address.map(JsonObject::as_str));
             columns.note.push(order.note.as_deref());
             let payment = order.payment.as_ref();
             columns.payment.push(payment.map(decode::json).transpose()?);

@@ -4,15 +4,11 @@ use std::collections::BTreeSet;
 
 use holdfast_domain::{Role, User, UserId, account::LoginAttempts};
 use holdfast_store::{
-    AccessChange, AccessCursor, Lease, NewAccount, PageRequest, PasswordChange, Service, Stale, StoreError,
+    AccessChange, AccessCursor, NewAccount, PageRequest, PasswordChange, Stale, StoreError,
     testing::TestDatabase,
 };
 
 use crate::shop::{NOW, Shop, account, later, operation, session_of};
-
-fn lease<'a>(shop: &'a Shop, user_id: UserId) -> &'a Lease {
-    shop.lease(Service::Sessions, user_id.shard())
-}
 
 #[tokio::test]
 async fn an_account_is_found_by_its_id_and_by_its_address() {
@@ -47,7 +43,7 @@ async fn an_address_has_one_account() {
     let twin = account("ada", Role::Customer);
     let error = shop
         .store
-        .user_register(lease(&shop, twin.user.id), None, &twin)
+        .user_register(shop.account_lease(twin.user.id), None, &twin)
         .await
         .expect_err("the address is taken");
     assert!(matches!(error, StoreError::EmailTaken), "{error:?}");
@@ -60,7 +56,7 @@ async fn a_repeated_registration_is_known_by_its_operation() {
     let shop = Shop::open().await;
     let ada = account("ada", Role::Customer);
     let registration = operation("POST /v1/auth/register", "register-ada");
-    let lease = lease(&shop, ada.user.id);
+    let lease = shop.account_lease(ada.user.id);
     shop.store
         .user_register(lease, Some(&registration), &ada)
         .await
@@ -77,7 +73,7 @@ async fn a_repeated_registration_is_known_by_its_operation() {
 #[tokio::test]
 async fn an_edit_of_a_stale_version_is_refused_and_names_the_current_one() {
     let shop = Shop::open().await;
-    let lease = lease(&shop, shop.buyer.id);
+    let lease = shop.account_lease(shop.buyer.id);
     let edited = User {
         display_name: "Ada L.".into(),
         version: 2,
@@ -114,7 +110,7 @@ async fn a_new_role_is_told_to_all_nodes() {
         ..shop.buyer.clone()
     };
     shop.store
-        .user_update(lease(&shop, shop.buyer.id), None, &promoted, NOW)
+        .user_update(shop.account_lease(shop.buyer.id), None, &promoted, NOW)
         .await
         .expect("edits");
     let told = shop
@@ -131,7 +127,7 @@ async fn a_new_role_is_told_to_all_nodes() {
 #[tokio::test]
 async fn disabling_an_account_ends_its_sessions_and_bars_new_ones() {
     let shop = Shop::open().await;
-    let lease = lease(&shop, shop.buyer.id);
+    let lease = shop.account_lease(shop.buyer.id);
     let session = session_of(&shop.buyer);
     shop.store
         .session_create(lease, &session)
@@ -173,7 +169,7 @@ async fn disabling_an_account_ends_its_sessions_and_bars_new_ones() {
 #[tokio::test]
 async fn a_new_password_ends_the_other_sessions() {
     let shop = Shop::open().await;
-    let lease = lease(&shop, shop.buyer.id);
+    let lease = shop.account_lease(shop.buyer.id);
     let [this, other] = [session_of(&shop.buyer), session_of(&shop.buyer)];
     shop.store.session_create(lease, &this).await.expect("signs in");
     shop.store.session_create(lease, &other).await.expect("signs in");
@@ -203,7 +199,7 @@ async fn a_new_password_ends_the_other_sessions() {
 #[tokio::test]
 async fn failed_logins_are_kept_until_a_login_succeeds() {
     let shop = Shop::open().await;
-    let lease = lease(&shop, shop.buyer.id);
+    let lease = shop.account_lease(shop.buyer.id);
     let attempts = LoginAttempts::none().fail(NOW).fail(NOW);
     assert_eq!(
         shop.store.login_attempts(shop.buyer.id).await.expect("reads"),

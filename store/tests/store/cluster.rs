@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use holdfast_domain::ShardId;
+use holdfast_domain::{NodeId, ShardId};
 use holdfast_store::{HeartbeatConnection, Lease, NodeLock, NodeState, Service, StoreError};
 
 use crate::shop::{Shop, all_shards, join, new_node};
@@ -233,18 +233,18 @@ async fn announcing_a_state_twice_is_announcing_it_once() {
 #[tokio::test]
 async fn the_lock_of_a_process_is_free_once_it_is_gone() {
     let shop = Shop::open().await;
-    let key = 4_711;
-    let mut lock = NodeLock::acquire(shop.database.url(), shop.node, key, LIMIT)
+    let (process, key) = (NodeId(uuid::Uuid::from_u128(4_711)), 4_711);
+    let mut lock = NodeLock::acquire(shop.database.url(), process, key, LIMIT)
         .await
         .expect("locks");
     lock.check().await.expect("holds");
-    assert!(!shop.store.try_dead_lock(key).await.expect("tries"));
-    NodeLock::acquire(shop.database.url(), shop.node, key, LIMIT)
+    assert!(!shop.store.try_dead_lock(process, key).await.expect("tries"));
+    NodeLock::acquire(shop.database.url(), process, key, LIMIT)
         .await
         .expect_err("another holds it");
     drop(lock);
     tokio::time::timeout(LIMIT, async {
-        while !shop.store.try_dead_lock(key).await.expect("tries") {
+        while !shop.store.try_dead_lock(process, key).await.expect("tries") {
             tokio::task::yield_now().await;
         }
     })

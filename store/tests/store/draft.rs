@@ -3,22 +3,20 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use holdfast_domain::{
-    Event, EventId, Fingerprint, MovementId, MovementKind, OperationKey, Order, OrderId, ProductId,
-    Reservation, Timestamp, User,
+    Event, EventId, Fingerprint, Movement, MovementId, MovementKind, OperationKey, Order, OrderId, ProductId,
+    Reservation, StockLevel, User,
     order::{self, Change, NewOrder},
     stock::{Progress, StockChange},
 };
-use holdfast_domain::{Movement, StockLevel};
 use holdfast_store::{
     Batch, EventWrite, OrderExpected, OrderRecord, OrderState, OrderWrite, ReservationWrite, StockWrite,
     StockedProduct,
 };
-use uuid::Uuid;
 
 use crate::shop::{NOW, Shop, entropy, later};
 
 /// How long orders of the tests may stay unpaid.
-pub(crate) const PAYMENT_DEADLINE: Duration = Duration::from_secs(900);
+pub(crate) const PAYMENT_DEADLINE: Duration = Duration::from_mins(15);
 
 /// A batch in the making.
 pub(crate) struct Draft<'a> {
@@ -31,7 +29,7 @@ impl<'a> Draft<'a> {
     /// Begins a batch with all leases of the shop's node.
     pub(crate) fn new(shop: &'a Shop) -> Self {
         let batch = Batch {
-            batch_id: order_id_at(later()).0,
+            batch_id: OrderId::mint(later(), entropy()).0,
             node_id: shop.node,
             lane: 0,
             leases: shop.leases(),
@@ -222,9 +220,4 @@ pub(crate) fn events(change: &Change, before: i64) -> Vec<Event> {
             trace_id: None,
         })
         .collect()
-}
-
-fn order_id_at(at: Timestamp) -> OrderId {
-    let id: Uuid = OrderId::mint(at, entropy()).0;
-    OrderId(id)
 }

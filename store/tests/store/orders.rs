@@ -316,7 +316,7 @@ async fn a_new_owner_finds_what_is_left_to_do_in_its_shards() {
     let now = shop.store.server_time().await.expect("reads");
     let (past, future) = (
         Timestamp::from_unix_micros(1_000_000),
-        now.plus(Duration::from_secs(3_600)),
+        now.plus(Duration::from_hours(1)),
     );
 
     // Placing: one past its deadline, one not yet.

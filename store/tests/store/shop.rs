@@ -101,7 +101,7 @@ pub(crate) fn session_of(user: &User) -> Session {
         used: Vec::new(),
         created_at: NOW,
         last_used_at: NOW,
-        expires_at: NOW.plus(Duration::from_secs(3_600)),
+        expires_at: NOW.plus(Duration::from_hours(1)),
         revoked_at: None,
         user_agent: "a browser".to_owned(),
         ip: "192.0.2.1".to_owned(),
@@ -194,6 +194,11 @@ impl Shop {
 
     pub(crate) fn lease(&self, service: Service, shard: ShardId) -> &Lease {
         &self.leases[&(service, shard)]
+    }
+
+    /// Returns the lease under which an account and its sessions are written.
+    pub(crate) fn account_lease(&self, user_id: UserId) -> &Lease {
+        self.lease(Service::Sessions, user_id.shard())
     }
 
     pub(crate) fn leases(&self) -> Vec<Lease> {
