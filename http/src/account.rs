@@ -45,3 +45,6 @@ pub(crate) fn routes(edge: &Edge) -> Vec<Route> {
         tokens::jwks_route(edge),
     ]
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, str::FromStr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use holdfast_actors::{Client, command::CallContext};
+use holdfast_actors::command::CallContext;
 use holdfast_domain::{Caller, OperationKey, Refusal};
 use serde::{Serialize, de::DeserializeOwned};
 use warp::{Filter, Rejection, path::FullPath, reject};
@@ -15,6 +15,7 @@ use crate::{
         Body, RequestContext, Submission, bounded_body, context, optional_key, parse, parse_or_default,
         required_key,
     },
+    shop::Shop,
     token::AccessTokens,
 };
 
@@ -23,7 +24,7 @@ use crate::{
 pub(crate) struct Edge(Arc<Shared>);
 
 struct Shared {
-    shop: Client,
+    shop: Shop,
     tokens: AccessTokens,
     options: EdgeOptions,
 }
@@ -49,7 +50,7 @@ impl FromStr for Bearer {
 }
 
 impl Edge {
-    pub(crate) fn new(shop: Client, tokens: AccessTokens, options: EdgeOptions) -> Self {
+    pub(crate) fn new(shop: Shop, tokens: AccessTokens, options: EdgeOptions) -> Self {
         Self(Arc::new(Shared {
             shop,
             tokens,
@@ -58,7 +59,7 @@ impl Edge {
     }
 
     /// Returns the whole shop.
-    pub(crate) fn shop(&self) -> &Client {
+    pub(crate) fn shop(&self) -> &Shop {
         &self.0.shop
     }
 

@@ -13,7 +13,7 @@
 //!           what is answered
 //! ```
 //! A request is checked here as far as it can be without state; what a shop may do is decided by the
-//! domain, at the owner. Every failure is a [problem](problem), from one exhaustive match.
+//! domain, at the owner. Every failure is a [problem], from one exhaustive match.
 //!
 //! *Architecture invariant*: nothing here knows SQL, owns an entity or retries a change. A response
 //! never quotes an error of a lower layer, and no domain type is serialised but through a body of
@@ -35,6 +35,7 @@ mod request;
 mod route;
 mod server;
 mod service;
+mod shop;
 mod start;
 #[cfg(test)]
 mod testing;

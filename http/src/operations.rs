@@ -13,15 +13,15 @@ pub(crate) use problems::__path_problem;
 use crate::{edge::Edge, route::Route};
 
 /// Lists the routes that the API's listener has besides the API.
-pub(crate) fn api_routes(edge: &Edge) -> Result<Vec<Route>, serde_json::Error> {
+pub(crate) fn api_routes(edge: &Edge) -> Vec<Route> {
     let mut routes = probes(edge);
     routes.extend([
-        docs::openapi_route()?,
+        docs::openapi_route(),
         docs::route(),
         docs::file_route(),
         problems::route(),
     ]);
-    Ok(routes)
+    routes
 }
 
 /// Lists the routes of the operations listener.

@@ -39,3 +39,6 @@ pub(crate) fn routes(edge: &Edge) -> Vec<Route> {
         fulfil::route(edge),
     ]
 }
+
+#[cfg(test)]
+mod tests;

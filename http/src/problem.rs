@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use holdfast_actors::Error;
 use holdfast_domain::{FieldError, Refusal};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use warp::http::{
     HeaderValue,
@@ -167,18 +168,33 @@ impl Problem {
         let Some(problem) = parts.extensions.remove::<Self>() else {
             return Response::from_parts(parts, body);
         };
-        let mut members = Map::new();
-        members.insert("type".to_owned(), problem.kind.type_path().into());
-        members.insert("title".to_owned(), problem.kind.title().into());
-        members.insert("status".to_owned(), problem.kind.status().as_u16().into());
-        members.insert("detail".to_owned(), problem.detail.into_owned().into());
-        members.insert("request_id".to_owned(), request_id.into());
-        members.extend(problem.members);
+        let body = Rendered {
+            r#type: problem.kind.type_path(),
+            title: problem.kind.title(),
+            status: problem.kind.status().as_u16(),
+            detail: &problem.detail,
+            request_id,
+            members: &problem.members,
+        };
+        // Text, numbers and JSON values can be written as JSON.
+        let body = serde_json::to_vec(&body).unwrap_or_default();
         parts
             .headers
             .insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        Response::from_parts(parts, Value::Object(members).to_string().into())
+        Response::from_parts(parts, body.into())
     }
+}
+
+/// A problem's body, in the order in which a person reads it.
+#[derive(Serialize)]
+struct Rendered<'a> {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    request_id: &'a str,
+    #[serde(flatten)]
+    members: &'a Map<String, Value>,
 }
 
 impl From<Error> for Problem {

@@ -36,3 +36,6 @@ pub(crate) fn routes(edge: &Edge) -> Vec<Route> {
         movements::route(edge),
     ]
 }
+
+#[cfg(test)]
+mod tests;

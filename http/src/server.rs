@@ -13,7 +13,7 @@ use hyper_util::{
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
-    task::{JoinHandle, JoinSet},
+    task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -30,11 +30,12 @@ const HEAD_MAX_BYTES: usize = 64 * 1024;
 /// Requests that one HTTP/2 connection may have in progress.
 const HTTP2_STREAMS_MAX: u32 = 128;
 
-/// A running listener.
+/// A running listener. Dropping it cuts everything off at once.
 #[derive(Debug)]
 pub(crate) struct Server {
     stop: CancellationToken,
-    task: JoinHandle<()>,
+    /// One task, whose children are the connections; a set ends its tasks when it is dropped.
+    acceptor: JoinSet<()>,
 }
 
 impl Server {
@@ -50,17 +51,21 @@ impl Server {
             },
             stop: stop.clone(),
         };
-        let task = tokio::spawn(acceptor.run(listener));
-        Self { stop, task }
+        let mut tasks = JoinSet::new();
+        tasks.spawn(acceptor.run(listener));
+        Self {
+            stop,
+            acceptor: tasks,
+        }
     }
 
     /// Stops accepting, lets requests in progress finish within `grace`, then cuts them off.
-    pub(crate) async fn shutdown(self, grace: Duration) {
-        let Self { stop, mut task } = self;
-        stop.cancel();
-        if tokio::time::timeout(grace, &mut task).await.is_err() {
-            // Its connections are its children and end with it.
-            task.abort();
+    pub(crate) async fn shutdown(mut self, grace: Duration) {
+        self.stop.cancel();
+        if tokio::time::timeout(grace, self.acceptor.join_next())
+            .await
+            .is_err()
+        {
             tracing::warn!("connections were cut off while requests were in progress");
         }
     }

@@ -7,6 +7,7 @@ use hyper::{Request, body::Body};
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 use tracing::Instrument;
+use uuid::Uuid;
 use warp::http::{
     HeaderMap, HeaderName, HeaderValue, Method,
     header::{self, Entry},
@@ -19,6 +20,8 @@ use crate::{
     request::{RequestContext, RequestId, TraceParent, client_address},
     route::{Found, Route, RouteTable},
 };
+
+mod leftover;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -56,28 +59,24 @@ impl EdgeService {
     }
 
     /// Answers a request that came from `peer`.
-    pub(crate) async fn answer<B>(&self, mut request: Request<B>, peer: IpAddr) -> Response
+    pub(crate) async fn answer<B>(&self, request: Request<B>, peer: IpAddr) -> Response
     where
-        B: Body + Send + Sync + 'static,
+        B: Body + Unpin + Send + Sync + 'static,
         B::Error: Into<BoxError>,
     {
-        let id = RequestId::from_headers(request.headers());
+        let fresh = Uuid::now_v7();
+        let id = RequestId::from_headers(request.headers(), fresh);
         let is_head = request.method() == Method::HEAD;
-        let response = match self.table.find(request.method(), request.uri().path()) {
-            Found::Route(route) => {
-                let trace = TraceParent::from_headers(request.headers());
-                let client = client_address(peer, request.headers(), &self.trusted_proxies);
-                let context = RequestContext::new(trace, client, route.name().clone());
-                request.extensions_mut().insert(context);
-                if is_head {
-                    *request.method_mut() = Method::GET;
-                }
-                let span = tracing::info_span!("request", %id, route = &**route.name());
-                self.admit(route, request).instrument(span).await
-            }
-            Found::OtherMethods(allow) => Problem::method_not_allowed(allow.clone()).into_response(),
-            Found::Nothing => Problem::not_found().into_response(),
-        };
+        // A client that waits to be told to send its body is told the answer instead.
+        let waits = request.headers().contains_key(header::EXPECT);
+        let (parts, body) = request.into_parts();
+        let (body, leftover) = leftover::lend(body);
+        let response = self
+            .serve(Request::from_parts(parts, body), peer, &id, fresh)
+            .await;
+        if let Some(leftover) = leftover.filter(|_| !waits) {
+            leftover.discard().await;
+        }
         let mut response = Problem::render(response, id.as_str());
         for (name, value) in DEFAULT_HEADERS {
             if let Entry::Vacant(vacant) = response.headers_mut().entry(name) {
@@ -86,6 +85,33 @@ impl EdgeService {
         }
         id.put(response.headers_mut());
         if is_head { without_body(response) } else { response }
+    }
+
+    async fn serve<B>(&self, mut request: Request<B>, peer: IpAddr, id: &RequestId, fresh: Uuid) -> Response
+    where
+        B: Body + Send + Sync + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let route = match self.table.find(request.method(), request.uri().path()) {
+            Found::Route(route) => route,
+            Found::OtherMethods(allow) => return Problem::method_not_allowed(allow.clone()).into_response(),
+            Found::Nothing => return Problem::not_found().into_response(),
+        };
+        let trace = TraceParent::from_headers(request.headers(), fresh);
+        let client = client_address(peer, request.headers(), &self.trusted_proxies);
+        request
+            .extensions_mut()
+            .insert(RequestContext::new(trace, client, route.name().clone()));
+        if request.method() == Method::HEAD {
+            *request.method_mut() = Method::GET;
+        }
+        let span = tracing::info_span!("request", %id, route = &**route.name());
+        let work = async {
+            let response = self.admit(route, request).await;
+            tracing::debug!(status = response.status().as_u16(), "answered");
+            response
+        };
+        work.instrument(span).await
     }
 
     async fn admit<B>(&self, route: &Route, request: Request<B>) -> Response

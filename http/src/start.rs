@@ -2,7 +2,6 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use holdfast_actors::Client;
 use holdfast_domain::account::ACCESS_TOKEN_TTL_MAX;
 use tokio::net::TcpListener;
 
@@ -13,6 +12,7 @@ use crate::{
     route::{Route, RouteTable},
     server::Server,
     service::EdgeService,
+    shop::Shop,
     token::{AccessTokens, KeyError, KeySource},
 };
 
@@ -25,9 +25,6 @@ pub enum EdgeError {
     /// Access tokens would outlive the cluster's memory of sessions that have ended.
     #[error("access tokens must be good for 1 to {} s", ACCESS_TOKEN_TTL_MAX.as_secs())]
     TokenTtl,
-    /// The API's description cannot be written.
-    #[error("the description of the API cannot be written")]
-    Document(#[from] serde_json::Error),
     /// A listener is not bound.
     #[error("a listener has no address")]
     Listener(#[from] io::Error),
@@ -37,57 +34,67 @@ pub enum EdgeError {
 #[derive(Debug)]
 pub struct Edge;
 
+#[cfg(not(test))]
 impl Edge {
     /// Starts to serve the shop: the API on `api`, if this node has that role, and operations on `ops`.
     pub async fn start(
         options: EdgeOptions,
-        client: Client,
+        client: holdfast_actors::Client,
         api: impl Into<Option<TcpListener>>,
         ops: TcpListener,
     ) -> Result<EdgeHandle, EdgeError> {
-        if options.access_token_ttl.as_secs() == 0 || options.access_token_ttl > ACCESS_TOKEN_TTL_MAX {
-            return Err(EdgeError::TokenTtl);
-        }
-        let source = match &options.signing_key_dir {
-            Some(path) => KeySource::Directory(path.clone()),
-            None => KeySource::Shared(client.clone()),
-        };
-        let tokens = AccessTokens::load(source, &options).await?;
-        let edge = edge::Edge::new(client, tokens, options.clone());
-        let ops_addr = ops.local_addr()?;
-        let (api, api_addr) = match api.into() {
-            Some(listener) => {
-                let address = listener.local_addr()?;
-                let service = EdgeService::new(
-                    RouteTable::new(api_routes(&edge)?),
-                    &options,
-                    options.max_in_flight,
-                );
-                (Some(Server::start(listener, service, &options)), Some(address))
-            }
-            None => (None, None),
-        };
-        let service = EdgeService::new(RouteTable::new(operations::ops_routes(&edge)), &options, None);
-        let ops = Server::start(ops, service, &options);
-        Ok(EdgeHandle {
-            api,
-            ops,
-            api_addr,
-            ops_addr,
-        })
+        start(options, client, api.into(), ops).await
     }
 }
 
+async fn start(
+    options: EdgeOptions,
+    shop: Shop,
+    api: Option<TcpListener>,
+    ops: TcpListener,
+) -> Result<EdgeHandle, EdgeError> {
+    if options.access_token_ttl.as_secs() == 0 || options.access_token_ttl > ACCESS_TOKEN_TTL_MAX {
+        return Err(EdgeError::TokenTtl);
+    }
+    let source = match &options.signing_key_dir {
+        Some(path) => KeySource::Directory(path.clone()),
+        None => KeySource::Shared(shop.clone()),
+    };
+    let tokens = AccessTokens::load(source, &options).await?;
+    let edge = edge::Edge::new(shop, tokens, options.clone());
+    let ops_addr = ops.local_addr()?;
+    let (api, api_addr) = match api {
+        Some(listener) => {
+            let address = listener.local_addr()?;
+            let service = EdgeService::new(
+                RouteTable::new(api_routes(&edge)),
+                &options,
+                options.max_in_flight,
+            );
+            (Some(Server::start(listener, service, &options)), Some(address))
+        }
+        None => (None, None),
+    };
+    let service = EdgeService::new(RouteTable::new(operations::ops_routes(&edge)), &options, None);
+    let ops = Server::start(ops, service, &options);
+    Ok(EdgeHandle {
+        api,
+        ops,
+        api_addr,
+        ops_addr,
+    })
+}
+
 /// Lists the routes of the API's listener.
-pub(crate) fn api_routes(edge: &edge::Edge) -> Result<Vec<Route>, serde_json::Error> {
+pub(crate) fn api_routes(edge: &edge::Edge) -> Vec<Route> {
     let mut routes = order::routes(edge);
     routes.extend(product::routes(edge));
     routes.extend(account::routes(edge));
-    routes.extend(operations::api_routes(edge)?);
-    Ok(routes)
+    routes.extend(operations::api_routes(edge));
+    routes
 }
 
-/// A running edge.
+/// A running edge. Dropping it cuts everything off at once.
 #[derive(Debug)]
 pub struct EdgeHandle {
     api: Option<Server>,

@@ -1,10 +1,9 @@
-//! An edge without a cluster, for tests: what reaches the shop is answered 503.
+//! An edge without a cluster or a socket, for tests.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use holdfast_actors::Client;
 use holdfast_domain::{Caller, Role, SessionId, UserId};
 use hyper::Request;
 use serde_json::Value;
@@ -18,6 +17,7 @@ use crate::{
     reply::Response,
     route::{Route, RouteTable},
     service::EdgeService,
+    shop::{Mood, Shop},
     start,
     token::AccessTokens,
 };
@@ -25,10 +25,10 @@ use crate::{
 /// A body as tests send it.
 pub(crate) type TestBody = warp::hyper::body::Bytes;
 
-/// Makes an edge whose shop cannot be reached.
-pub(crate) fn edge() -> Edge {
+/// Makes an edge of a shop in this mood.
+pub(crate) fn edge(mood: Mood) -> Edge {
     let options = EdgeOptions::default();
-    Edge::new(Client::detached(), AccessTokens::for_tests(&options), options)
+    Edge::new(Shop::new(mood), AccessTokens::for_tests(&options), options)
 }
 
 /// Signs an access token of somebody with this role.
@@ -43,7 +43,7 @@ pub(crate) fn token(edge: &Edge, role: Role) -> String {
 
 /// Lists the routes of both listeners.
 pub(crate) fn all_routes(edge: &Edge) -> Vec<Route> {
-    let mut routes = start::api_routes(edge).expect("the document can be written");
+    let mut routes = start::api_routes(edge);
     routes.extend(operations::ops_routes(edge));
     routes
 }
@@ -115,6 +115,60 @@ impl Listener {
             .answer(request, IpAddr::V4(Ipv4Addr::LOCALHOST))
             .await;
         read(response).await
+    }
+}
+
+/// Somebody who is signed in, and sends JSON.
+pub(crate) struct Client {
+    /// The edge that is asked.
+    pub(crate) edge: Edge,
+    listener: Listener,
+    token: String,
+}
+
+impl Client {
+    /// Signs in with this role at a shop in this mood.
+    pub(crate) fn of(role: Role, mood: Mood) -> Self {
+        let edge = edge(mood);
+        Self {
+            listener: Listener::whole(&edge),
+            token: token(&edge, role),
+            edge,
+        }
+    }
+
+    /// Sends a request with these headers; a body that is null is none.
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Value,
+    ) -> Answered {
+        let mut request = Request::builder().method(method).uri(path);
+        request = request.header("authorization", format!("Bearer {}", self.token));
+        if !body.is_null() {
+            request = request.header("content-type", "application/json");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = if body.is_null() {
+            TestBody::new()
+        } else {
+            body.to_string().into()
+        };
+        self.listener.send(request.body(body).expect("a request")).await
+    }
+
+    /// Reads a resource.
+    pub(crate) async fn get(&self, path: &str) -> Answered {
+        self.send("GET", path, &[], Value::Null).await
+    }
+
+    /// Posts a body under an idempotency key.
+    pub(crate) async fn post(&self, path: &str, key: &str, body: Value) -> Answered {
+        self.send("POST", path, &[("idempotency-key", key)], body).await
     }
 }
 

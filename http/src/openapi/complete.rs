@@ -217,28 +217,63 @@ impl Shape {
             });
         }
         if is_failure {
+            let examples = examples(status, response["description"].as_str().unwrap_or_default());
             let content = entry(response, "content");
-            let example = content.shift_example();
             content.clear();
-            let mut media = json!({"schema": {"$ref": "#/components/schemas/Problem"}});
-            if let Some(example) = example {
-                media["example"] = example;
-            }
+            let media = json!({"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples});
             content.insert("application/problem+json".to_owned(), media);
         }
     }
 }
 
-/// Takes the example that an annotation gave for a failure.
-trait ShiftExample {
-    fn shift_example(&mut self) -> Option<Value>;
+/// Makes an example of every kind of problem that a response's description names.
+fn examples(status: &str, description: &str) -> Map<String, Value> {
+    let kinds = ProblemKind::ALL.iter().copied();
+    let named = kinds.filter(|kind| kind.status().as_str() == status && description.contains(&quoted(*kind)));
+    named
+        .map(|kind| {
+            (
+                kind.slug().to_owned(),
+                json!({"summary": kind.title(), "value": example(kind)}),
+            )
+        })
+        .collect()
 }
 
-impl ShiftExample for Map<String, Value> {
-    fn shift_example(&mut self) -> Option<Value> {
-        self.values_mut()
-            .find_map(|media| media.get_mut("example").map(Value::take))
-    }
+fn example(kind: ProblemKind) -> Value {
+    let mut example = json!({
+        "type": kind.type_path(),
+        "title": kind.title(),
+        "status": kind.status().as_u16(),
+        "detail": "what happened here, for a person",
+        "request_id": "0199c2a1-7f4e-7c3a-8d2b-1f6e5a4b3c2d",
+    });
+    let (member, value) = match kind {
+        ProblemKind::InsufficientStock => {
+            let line =
+                json!({"product_id": "0199c2a0-1111-7abc-9def-001122334455", "requested": 2, "available": 1});
+            ("lines", json!([line]))
+        }
+        ProblemKind::InvalidTransition => {
+            example["requested"] = "confirmed".into();
+            ("from", "expired".into())
+        }
+        ProblemKind::PaymentDeclined => ("reason", "the test method asks to be declined".into()),
+        ProblemKind::PriceChanged => ("actual_total", json!({"amount": 2199, "currency": "EUR"})),
+        ProblemKind::Validation => (
+            "errors",
+            json!([{"field": "/lines/0/quantity", "message": "must be a whole number"}]),
+        ),
+        ProblemKind::VersionMismatch => ("current_version", 8.into()),
+        _ => return example,
+    };
+    example[member] = value;
+    example
+}
+
+/// Returns a kind's name as descriptions have it.
+fn quoted(kind: ProblemKind) -> String {
+    format!("`{}`", kind.slug())
 }
 
 /// Returns an object's member, which is made an object if it is absent.
@@ -254,29 +289,15 @@ fn entry<'a>(object: &'a mut Value, name: &str) -> &'a mut Map<String, Value> {
 }
 
 fn add_problem(responses: &mut Map<String, Value>, kind: ProblemKind, when: &str) {
-    let name = format!("`{}`", kind.slug());
     let response = responses
         .entry(kind.status().as_str())
         .or_insert_with(|| json!({"description": ""}));
     let said = response["description"].as_str().unwrap_or_default();
-    if said.contains(&name) {
-        return;
-    }
-    let more = format!("{name}: {when}.");
-    response["description"] = if said.is_empty() {
-        more.into()
-    } else {
-        format!("{said} {more}").into()
-    };
-    let example = json!({
-        "type": kind.type_path(), "title": kind.title(), "status": kind.status().as_u16(), "detail": when,
-        "request_id": "0199c2a1-7f4e-7c3a-8d2b-1f6e5a4b3c2d",
-    });
-    let media = entry(response, "content")
-        .entry("application/problem+json")
-        .or_insert_with(|| json!({}));
-    if media.get("example").is_none() {
-        media["example"] = example;
+    let name = quoted(kind);
+    // The operation may have said it in words of its own.
+    if !said.contains(&name) {
+        let text = format!("{said} {name}: {when}.");
+        response["description"] = text.trim_start().into();
     }
 }
 

@@ -27,6 +27,10 @@ const POLICY: HeaderValue = HeaderValue::from_static(
      font-src 'self' data:; connect-src 'self'; frame-ancestors 'none'",
 );
 
+/// The document is the same for all edges of a process, and is written when it is first asked for.
+static DOCUMENT: LazyLock<Result<Bytes, serde_json::Error>> =
+    LazyLock::new(|| Ok(serde_json::to_vec(&openapi::document()?)?.into()));
+
 static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
     Arc::new(
         Config::new(["/openapi.json"])
@@ -47,15 +51,9 @@ impl FromStr for FileName {
 }
 
 /// `GET /openapi.json`
-pub(super) fn openapi_route() -> Result<Route, serde_json::Error> {
+pub(super) fn openapi_route() -> Route {
     let (template, at) = path_of!("openapi.json");
-    let document = Bytes::from(serde_json::to_vec(&openapi::document()?)?);
-    let document = warp::any().map(move || document.clone());
-    Ok(Route::new(
-        Method::GET,
-        template,
-        at.and(document).then(self::openapi),
-    ))
+    Route::new(Method::GET, template, at.then(self::openapi))
 }
 
 /// `GET /docs`
@@ -75,7 +73,14 @@ pub(super) fn file_route() -> Route {
     get, path = "/openapi.json", tag = "operations", operation_id = "openapi",
     responses((status = 200, description = "An OpenAPI 3.1 document.", body = Object)),
 )]
-pub(crate) async fn openapi(document: Bytes) -> Answer {
+pub(crate) async fn openapi() -> Answer {
+    let document = match &*DOCUMENT {
+        Ok(document) => document.clone(),
+        Err(error) => {
+            tracing::error!(%error, "the description of the API cannot be written");
+            return Err(Problem::internal());
+        }
+    };
     let reply = Reply::of(StatusCode::OK, JSON, document);
     Ok(reply.header(header::CACHE_CONTROL, HeaderValue::from_static("no-cache")))
 }

@@ -1,6 +1,5 @@
 //! Placing an order.
 
-use holdfast_actors::Client;
 use holdfast_domain::{Caller, JsonObject, order::NewOrder};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -14,6 +13,7 @@ use crate::{
     reply::Reply,
     request::{Checks, Submission},
     route::{Answer, Route, path_of},
+    shop::Shop,
 };
 
 /// An order to be placed.
@@ -37,7 +37,7 @@ pub(crate) struct OrderRequest {
 }
 
 impl OrderRequest {
-    fn parse(self, lines: &SentLines, shop: &Client, caller: &Caller) -> Result<NewOrder, Problem> {
+    fn parse(self, lines: &SentLines, shop: &Shop, caller: &Caller) -> Result<NewOrder, Problem> {
         let mut checks = Checks::default();
         let expected_total = self
             .expected_total
@@ -91,13 +91,7 @@ pub(super) fn route(edge: &Edge) -> Route {
         (status = 201, description = "The order was placed and its units are reserved.", body = OrderBody,
             headers(("Location" = String, description = "The order."), ("ETag" = String))),
         (status = 409, description = "`insufficient-stock`: nothing was reserved, `lines` names what is short; \
-            `price-changed`: the total is not the expected one; or `request-in-progress`.",
-            example = json!({
-                "type": "/problems/insufficient-stock", "title": "There are fewer units than wanted", "status": 409,
-                "detail": "1 product has fewer units than wanted; nothing was reserved",
-                "request_id": "0199c2a1-7f4e-7c3a-8d2b-1f6e5a4b3c2d",
-                "lines": [{"product_id": "0199c2a0-1111-7abc-9def-001122334455", "requested": 2, "available": 1}],
-            })),
+            `price-changed`: the total is not the expected one; or `request-in-progress`."),
         (status = 422, description = "`validation`: a product is unknown or not for sale, currencies are mixed, or a \
             field breaks a rule; or `idempotency-key-reuse`."),
     ),

@@ -1,6 +1,6 @@
 //! Making a product.
 
-use holdfast_actors::{Client, command::NewProduct};
+use holdfast_actors::command::NewProduct;
 use holdfast_domain::{
     Caller, FieldError, JsonObject, Product, ProductId, ProductStatus, Sku, stock::ON_HAND_MAX,
 };
@@ -17,6 +17,7 @@ use crate::{
     reply::Reply,
     request::{Checks, Submission},
     route::{Answer, Route, path_of},
+    shop::Shop,
 };
 
 /// A product to be made.
@@ -55,7 +56,7 @@ pub(crate) struct ProductRequest {
 }
 
 impl ProductRequest {
-    fn parse(self, shop: &Client, caller: &Caller) -> Result<NewProduct, Problem> {
+    fn parse(self, shop: &Shop, caller: &Caller) -> Result<NewProduct, Problem> {
         let mut checks = Checks::default();
         let sku = checks.take(Sku::parse(&self.sku));
         let price = checks.take(self.price.parse("/price"));
@@ -84,7 +85,7 @@ impl ProductRequest {
 }
 
 /// Makes the product that would be, whose rules are the domain's to check.
-fn as_product(new: &NewProduct, shop: &Client, caller: &Caller) -> Product {
+fn as_product(new: &NewProduct, shop: &Shop, caller: &Caller) -> Product {
     let at = shop.now();
     Product {
         id: new.id,

@@ -15,17 +15,17 @@ const MAX_BYTES: usize = 128;
 pub(crate) struct RequestId(HeaderValue);
 
 impl RequestId {
-    /// Takes the client's id if it is 1 to 128 harmless characters, else makes one.
-    pub(crate) fn from_headers(headers: &HeaderMap) -> Self {
+    /// Takes the client's id if it is 1 to 128 harmless characters, else makes one of `fresh`.
+    pub(crate) fn from_headers(headers: &HeaderMap, fresh: Uuid) -> Self {
         match headers.get(HEADER) {
             Some(value) if is_sane(value.as_bytes()) => Self(value.clone()),
-            _ => Self::made(),
+            _ => Self::made(fresh),
         }
     }
 
-    fn made() -> Self {
+    fn made(fresh: Uuid) -> Self {
         let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
-        let text = Uuid::now_v7().hyphenated().encode_lower(&mut text);
+        let text = fresh.hyphenated().encode_lower(&mut text);
         // Hexadecimal digits and hyphens are a header value.
         Self(HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("-")))
     }
@@ -59,7 +59,7 @@ mod tests {
     fn taken(value: &str) -> RequestId {
         let mut headers = HeaderMap::new();
         headers.insert(HEADER, HeaderValue::from_str(value).expect("a header value"));
-        RequestId::from_headers(&headers)
+        RequestId::from_headers(&headers, Uuid::now_v7())
     }
 
     #[test]

@@ -8,6 +8,8 @@ use warp::http::HeaderMap;
 ///
 /// A proxy appends what it saw, so what stands left of an address that is not trusted is hearsay.
 pub(crate) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
+    // A listener for both protocols shows IPv4 peers as IPv6 ones.
+    let peer = peer.to_canonical();
     if !trusted.contains(&peer) {
         return peer;
     }
@@ -52,6 +54,10 @@ mod tests {
 
     #[test]
     fn a_client_cannot_name_its_own_address() {
+        assert_eq!(
+            seen_through("::ffff:10.0.0.1", &["198.51.100.7"]),
+            address("198.51.100.7")
+        );
         assert_eq!(
             seen_through("203.0.113.9", &["198.51.100.7"]),
             address("203.0.113.9")

@@ -14,9 +14,9 @@ pub(crate) struct TraceParent {
 }
 
 impl TraceParent {
-    /// Goes on with the caller's trace, or begins one if there is none that can be read.
-    pub(crate) fn from_headers(headers: &HeaderMap) -> Self {
-        let fresh = Uuid::now_v7().into_bytes();
+    /// Goes on with the caller's trace, or begins `fresh` if there is none that can be read.
+    pub(crate) fn from_headers(headers: &HeaderMap, fresh: Uuid) -> Self {
+        let fresh = fresh.into_bytes();
         let mut span = [0; 8];
         // The last eight bytes of a `UUIDv7` are random but for two bits, which also keep it from zero.
         span.copy_from_slice(&fresh[8..]);
@@ -79,7 +79,7 @@ mod tests {
             "traceparent",
             HeaderValue::from_str(value).expect("a header value"),
         );
-        TraceParent::from_headers(&headers).to_string()
+        TraceParent::from_headers(&headers, Uuid::now_v7()).to_string()
     }
 
     #[test]

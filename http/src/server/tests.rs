@@ -58,6 +58,17 @@ async fn head(stream: &mut TcpStream) -> String {
     String::from_utf8(head).expect("text").to_lowercase()
 }
 
+/// Sends another request, or waits until the other side has closed; tells whether that was a reset.
+async fn closed_by_reset(stream: &mut TcpStream) -> bool {
+    send(
+        stream,
+        "GET / HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n\r\n",
+    )
+    .await;
+    let mut rest = Vec::new();
+    within(stream.read_to_end(&mut rest)).await.is_err()
+}
+
 /// Waits until the other side has closed.
 async fn closed(stream: &mut TcpStream) -> bool {
     let mut rest = Vec::new();
@@ -171,6 +182,33 @@ async fn a_client_beyond_the_bound_is_served_when_another_leaves() {
     send(&mut second, REQUEST).await;
     drop(first);
     assert!(head(&mut second).await.starts_with("http/1.1 204"));
+}
+
+#[tokio::test]
+async fn a_client_that_sends_more_than_is_read_still_hears_why() {
+    let (_server, address) = start(&EdgeOptions::default(), done).await;
+    for path in ["/", "/nowhere"] {
+        let mut stream = connect(address).await;
+        let length = 4 * 1024 * 1024;
+        send(
+            &mut stream,
+            &format!("GET {path} HTTP/1.1\r\nhost: shop\r\ncontent-length: {length}\r\n\r\n"),
+        )
+        .await;
+        send(&mut stream, &"x".repeat(length)).await;
+        assert!(head(&mut stream).await.starts_with("http/1.1"));
+        assert!(!closed_by_reset(&mut stream).await, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_waits_to_send_is_told_the_answer_instead() {
+    let (_server, address) = start(&EdgeOptions::default(), done).await;
+    let mut stream = connect(address).await;
+    let request =
+        "GET /nowhere HTTP/1.1\r\nhost: shop\r\nexpect: 100-continue\r\ncontent-length: 9999999\r\n\r\n";
+    send(&mut stream, request).await;
+    assert!(head(&mut stream).await.starts_with("http/1.1 404"));
 }
 
 #[tokio::test]

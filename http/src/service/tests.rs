@@ -8,6 +8,7 @@ use super::*;
 use crate::{
     problem::ProblemKind,
     reply::Reply,
+    shop::Mood,
     testing::{Answered, Listener, TestBody, edge},
 };
 
@@ -36,7 +37,7 @@ async fn answered(listener: &Listener, request: Request<TestBody>) -> Answered {
 
 #[tokio::test]
 async fn an_unknown_path_is_a_problem_with_the_requests_id() {
-    let listener = Listener::whole(&edge());
+    let listener = Listener::whole(&edge(Mood::Down));
     for path in [
         "/",
         "/v1",
@@ -54,7 +55,7 @@ async fn an_unknown_path_is_a_problem_with_the_requests_id() {
 
 #[tokio::test]
 async fn another_method_is_told_which_ones_there_are() {
-    let listener = Listener::whole(&edge());
+    let listener = Listener::whole(&edge(Mood::Down));
     for (method, path, allow) in [
         ("DELETE", "/v1/orders", "GET, HEAD, POST"),
         ("OPTIONS", "/v1/me", "GET, HEAD, PATCH"),
@@ -83,7 +84,7 @@ async fn another_method_is_told_which_ones_there_are() {
 
 #[tokio::test]
 async fn a_sane_request_id_comes_back_and_another_is_replaced() {
-    let listener = Listener::whole(&edge());
+    let listener = Listener::whole(&edge(Mood::Down));
     let send = async |id: &str| {
         let mut request = get("/livez");
         request
@@ -100,7 +101,7 @@ async fn a_sane_request_id_comes_back_and_another_is_replaced() {
 
 #[tokio::test]
 async fn every_response_carries_headers_that_keep_browsers_from_guessing() {
-    let listener = Listener::whole(&edge());
+    let listener = Listener::whole(&edge(Mood::Down));
     for path in ["/livez", "/nonsense", "/v1/me", "/openapi.json"] {
         let answer = answered(&listener, get(path)).await;
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
@@ -116,7 +117,7 @@ async fn every_response_carries_headers_that_keep_browsers_from_guessing() {
 
 #[tokio::test]
 async fn head_is_get_without_the_body() {
-    let listener = Listener::whole(&edge());
+    let listener = Listener::whole(&edge(Mood::Down));
     let whole = answered(&listener, get("/openapi.json")).await;
     let request = Request::builder()
         .method("HEAD")
@@ -132,7 +133,7 @@ async fn head_is_get_without_the_body() {
 
 #[tokio::test]
 async fn every_kind_of_problem_has_a_page() {
-    let listener = Listener::whole(&edge());
+    let listener = Listener::whole(&edge(Mood::Down));
     for kind in ProblemKind::ALL {
         let answer = answered(&listener, get(kind.type_path())).await;
         assert_eq!(answer.status, StatusCode::OK, "{kind:?}");
@@ -144,7 +145,7 @@ async fn every_kind_of_problem_has_a_page() {
 
 #[tokio::test]
 async fn the_documentation_needs_nothing_from_elsewhere() {
-    let listener = Listener::whole(&edge());
+    let listener = Listener::whole(&edge(Mood::Down));
     let page = answered(&listener, get("/docs")).await;
     let text = String::from_utf8_lossy(&page.body).into_owned();
     assert_eq!(page.header("content-type"), "text/html");
@@ -166,7 +167,7 @@ async fn the_documentation_needs_nothing_from_elsewhere() {
 
 #[tokio::test]
 async fn liveness_asks_nobody_and_readiness_tells_why_not() {
-    let listener = Listener::whole(&edge());
+    let listener = Listener::whole(&edge(Mood::Down));
     let live = answered(&listener, get("/livez")).await;
     assert_eq!(
         (live.status, live.json()),

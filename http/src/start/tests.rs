@@ -5,6 +5,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
+    shop::Mood,
     testing::{self, Listener, TestBody},
     token::test_key,
 };
@@ -25,20 +26,38 @@ fn options(dir: &TempDir) -> EdgeOptions {
     }
 }
 
-async fn start(options: EdgeOptions) -> Result<EdgeHandle, EdgeError> {
+async fn started(options: EdgeOptions) -> Result<EdgeHandle, EdgeError> {
     let api = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let ops = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    Edge::start(options, Client::detached(), api, ops).await
+    start(options, Shop::new(Mood::Serves), Some(api), ops).await
 }
 
 #[tokio::test]
 async fn an_edge_with_keys_starts_and_stops() {
     let dir = key_dir(&["2026-01", "2026-02"]);
-    let edge = start(options(&dir)).await.expect("an edge");
+    let edge = started(options(&dir)).await.expect("an edge");
     let api = edge.api_addr().expect("an address");
     assert!(tokio::net::TcpStream::connect(api).await.is_ok());
     edge.shutdown(Duration::from_secs(5)).await;
     assert!(tokio::net::TcpStream::connect(api).await.is_err());
+}
+
+#[tokio::test]
+async fn an_edge_that_is_dropped_is_gone() {
+    let dir = key_dir(&["a"]);
+    let edge = started(options(&dir)).await.expect("an edge");
+    let api = edge.api_addr().expect("an address");
+    drop(edge);
+    let gone = async { while tokio::net::TcpStream::connect(api).await.is_ok() {} };
+    tokio::time::timeout(Duration::from_secs(20), gone)
+        .await
+        .expect("nobody answers");
+}
+
+#[tokio::test]
+async fn without_a_directory_the_nodes_share_their_keys() {
+    let edge = started(EdgeOptions::default()).await.expect("an edge");
+    edge.shutdown(Duration::from_secs(5)).await;
 }
 
 #[tokio::test]
@@ -54,12 +73,12 @@ async fn the_last_key_by_name_signs() {
 async fn an_edge_without_keys_or_with_tokens_that_live_too_long_does_not_start() {
     let empty = key_dir(&[]);
     assert!(matches!(
-        start(options(&empty)).await,
+        started(options(&empty)).await,
         Err(EdgeError::Keys(KeyError::None))
     ));
     fs::write(empty.path().join("bad.pem"), "nonsense").expect("a file");
     assert!(matches!(
-        start(options(&empty)).await,
+        started(options(&empty)).await,
         Err(EdgeError::Keys(KeyError::Pem { .. }))
     ));
     let dir = key_dir(&["a"]);
@@ -67,14 +86,14 @@ async fn an_edge_without_keys_or_with_tokens_that_live_too_long_does_not_start()
         access_token_ttl: ACCESS_TOKEN_TTL_MAX + Duration::from_secs(1),
         ..options(&dir)
     };
-    assert!(matches!(start(long).await, Err(EdgeError::TokenTtl)));
+    assert!(matches!(started(long).await, Err(EdgeError::TokenTtl)));
 }
 
 #[tokio::test]
 async fn the_cluster_is_shown_on_the_operations_listener_only() {
-    let edge = testing::edge();
+    let edge = testing::edge(Mood::Down);
     let options = EdgeOptions::default();
-    let api = Listener::of(api_routes(&edge).expect("routes"), &options);
+    let api = Listener::of(api_routes(&edge), &options);
     let ops = Listener::of(operations::ops_routes(&edge), &options);
     for (path, on_api, on_ops) in [
         ("/livez", 200, 200),

@@ -9,10 +9,11 @@ use aws_lc_rs::{
     signature::{Ed25519KeyPair, KeyPair},
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use holdfast_actors::Client;
 use jsonwebtoken::{DecodingKey, EncodingKey};
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use crate::shop::Shop;
 
 /// Why the signing keys could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +58,7 @@ pub(crate) enum KeySource {
     /// Files `<kid>.pem`, of which the last by name is the newest.
     Directory(PathBuf),
     /// The cluster's database.
-    Shared(Client),
+    Shared(Shop),
 }
 
 impl KeySource {

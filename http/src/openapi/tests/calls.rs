@@ -13,7 +13,7 @@ async fn ask_all(
     make: impl Fn(&Operation, &str) -> Option<Request<TestBody>>,
     check: impl Fn(&Operation, Answered),
 ) {
-    let edge = edge();
+    let edge = edge(Mood::Down);
     let token = token(&edge, Role::Admin);
     let listener = Listener::whole(&edge);
     let mut asked = 0;
@@ -271,7 +271,7 @@ async fn lists_refuse_bad_cursors_limits_and_unknown_filters() {
 
 #[tokio::test]
 async fn calls_for_some_roles_refuse_customers() {
-    let edge = edge();
+    let edge = edge(Mood::Down);
     let customer = token(&edge, Role::Customer);
     let listener = Listener::whole(&edge);
     for operation in operations() {
