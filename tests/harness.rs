@@ -2,6 +2,7 @@
 
 mod answer;
 mod cluster;
+pub(crate) mod launched;
 mod person;
 mod wait;
 

@@ -12,3 +12,4 @@ mod cluster;
 mod idempotency;
 mod orders;
 mod selling;
+mod spawned;

@@ -179,7 +179,7 @@ async fn sellers_see_and_ship_their_own_lines_only() {
 #[tokio::test]
 async fn an_order_that_is_not_paid_in_time_expires_and_gives_its_stock_back() {
     let cluster = Cluster::start_tuned(2, |options| {
-        options.payment_deadline = std::time::Duration::from_secs(1)
+        options.payment_deadline = std::time::Duration::from_secs(1);
     })
     .await;
     let mug = cluster.seller("seller").await.lists("mug", 5).await;

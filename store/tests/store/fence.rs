@@ -280,9 +280,27 @@ async fn no_write_of_a_superseded_node_is_taken() {
 }
 
 #[tokio::test]
+async fn a_node_that_serves_writes_nothing_in_the_shards_of_another() {
+    let shop = Shop::open().await;
+    let other = join(&shop.store, "n2").await;
+    let lease = Lease {
+        node_id: other,
+        ..*shop.account_lease(shop.buyer.id)
+    };
+    let attempts = LoginAttempts::none().fail(NOW);
+    let answer = shop
+        .store
+        .login_attempts_save(&lease, shop.buyer.id, attempts)
+        .await;
+    let error = answer.expect_err("is fenced");
+    assert!(matches!(error, StoreError::Fenced { .. }), "{error:?}");
+    shop.close().await;
+}
+
+#[tokio::test]
 async fn no_write_under_another_epoch_is_taken() {
     let shop = Shop::open().await;
-    let lease = *shop.lease(Service::Sessions, shop.buyer.id.shard());
+    let lease = *shop.account_lease(shop.buyer.id);
     for epoch in [lease.epoch - 1, lease.epoch + 1] {
         let attempts = LoginAttempts::none().fail(NOW);
         let error = shop

@@ -1,0 +1,7 @@
+//! The binary: clusters that `holdfast up` runs as processes, which are killed, paused and stopped.
+
+mod dying;
+mod refusals;
+mod shoppers;
+mod starting;
+mod stopping;
