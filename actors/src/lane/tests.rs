@@ -290,9 +290,9 @@ fn an_intent_that_the_store_does_not_take_is_found_by_halving() {
         for (ticket, settled) in told {
             first = ticket + 1;
             if settled.is_err() {
-                refused.push(ticket)
+                refused.push(ticket);
             } else {
-                committed += 1
+                committed += 1;
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Placing an order at its home.
 //!
 //! If this node owns every product, their promises and the order become one intent: all lines are
-//! reserved, or none is, by one commit. Otherwise the order is a [saga](super::saga).
+//! reserved, or none is, by one commit. Otherwise the order is a [saga].
 //!
 //! A key that was used before is noticed by its uniqueness, not looked up beforehand: the common case
 //! pays nothing for it. Only a refusal that would not be remembered looks first.
