@@ -33,19 +33,21 @@ CREATE INDEX product_by_price ON product (price_minor, product_id);
 CREATE INDEX product_by_name ON product (name, product_id);
 CREATE INDEX product_of_seller ON product (seller_id, created_at, product_id);
 
--- What a search looks for: all its words, the last of which may be the beginning of one; or, if it
--- is a single word, an SKU that begins with it.
+-- What a search looks for: all its words, the last of which may be the beginning of one unless it is
+-- one that must not occur; or, if the search is a single word, an SKU that begins with it.
 CREATE FUNCTION product_query(p_words text) RETURNS tsquery
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
     v_words tsquery := websearch_to_tsquery('simple', p_words);
     v_whole text := lower(btrim(p_words));
 BEGIN
-    IF numnode(v_words) > 0 THEN
+    -- As text, a query ends in its last word, quoted, or in the bracket of a phrase that must not occur.
+    IF v_words::text ~ '''$' AND v_words::text !~ '!''([^'']|'''')*''$' THEN
         v_words := (v_words::text || ':*')::tsquery;
     END IF;
     IF v_whole ~ '^[[:graph:]]{1,64}$' THEN
-        v_words := v_words || (quote_literal(replace(v_whole, '\', '\\')) || ':*')::tsquery;
+        v_words := v_words
+            || ('''' || replace(replace(v_whole, '\', '\\'), '''', '''''') || ''':*')::tsquery;
     END IF;
     RETURN v_words;
 END $$;

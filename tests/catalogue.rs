@@ -128,3 +128,14 @@ async fn an_unchanged_product_is_not_sent_again() {
         .await
         .problem(428, "precondition-required");
 }
+
+#[tokio::test]
+async fn an_adjustment_gives_its_reason_in_up_to_two_hundred_characters() {
+    let cluster = Cluster::start(1).await;
+    let seller = cluster.seller("seller").await;
+    let mug = seller.lists("mug", 1).await;
+    let path = format!("/v1/products/{mug}/stock/adjustments");
+    let adjust = |chars: usize| json!({ "delta": 1, "reason": "x".repeat(chars) });
+    seller.post(&path, adjust(200)).await.expect(201);
+    seller.post(&path, adjust(201)).await.problem(422, "validation");
+}

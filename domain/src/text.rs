@@ -8,7 +8,9 @@ use crate::FieldError;
 pub const NAME_MAX_CHARS: usize = 200;
 /// The longest description of a product, in characters.
 pub const DESCRIPTION_MAX_CHARS: usize = 20_000;
-/// The longest note or reason, in characters.
+/// The longest reason of an adjustment of stock, in characters.
+pub const ADJUSTMENT_REASON_MAX_CHARS: usize = 200;
+/// The longest note, or reason of a cancellation, in characters.
 pub const NOTE_MAX_CHARS: usize = 2_000;
 /// The largest free-form object (attributes, an address), in bytes of compact JSON.
 pub const OBJECT_MAX_BYTES: usize = 16_384;

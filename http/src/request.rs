@@ -28,6 +28,8 @@ pub(crate) use page::{ListRequest, invalid_cursor};
 pub(crate) use patch::Patch;
 pub(crate) use peer::client_address;
 pub(crate) use precondition::{IfNoneMatch, if_match, if_none_match};
+#[cfg(test)]
+pub(crate) use query::tests::query_of;
 pub(crate) use query::{Query, query};
 pub(crate) use submission::{Submission, optional_key, required_key};
 pub(crate) use trace::TraceParent;

@@ -8,7 +8,7 @@ use holdfast_domain::{
     MovementId, MovementKind, Product, Refusal, Reservation, Shortage, StockLevel,
     access::may_edit_product,
     stock::{ON_HAND_MAX, Progress, StockChange},
-    text::{self, NOTE_MAX_CHARS},
+    text::{self, ADJUSTMENT_REASON_MAX_CHARS, NOTE_MAX_CHARS},
 };
 use holdfast_store::ReservationWrite;
 use ractor::ActorRef;
@@ -247,7 +247,8 @@ fn shortage(reserve: &Reserve, available: u32) -> Refusal {
 
 fn check(adjustment: &Adjustment) -> Result<(), Refusal> {
     let mut errors = Vec::new();
-    errors.extend(text::check("/reason", &adjustment.reason, 1, 100).err());
+    let reason = text::check("/reason", &adjustment.reason, 1, ADJUSTMENT_REASON_MAX_CHARS);
+    errors.extend(reason.err());
     if let Some(note) = &adjustment.note {
         errors.extend(text::check("/note", note, 0, NOTE_MAX_CHARS).err());
     }

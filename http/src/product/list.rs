@@ -1,7 +1,7 @@
 //! Listing products.
 
 use holdfast_actors::client::{ProductFilter, ProductKey, ProductPosition, ProductSort};
-use holdfast_domain::{Caller, ProductStatus, UserId};
+use holdfast_domain::{Caller, ProductStatus, UserId, text};
 use warp::{Filter, http::Method};
 
 use super::ProductBody;
@@ -51,12 +51,9 @@ pub(crate) async fn list(viewer: Option<Caller>, mut query: Query, edge: Edge) -
         seller_id: query.parse::<UserId>("seller_id"),
         viewer,
     };
-    if filter
-        .query
-        .as_ref()
-        .is_some_and(|text| text.chars().count() > SEARCH_MAX_CHARS)
-    {
-        query.refuse("q", format!("must have at most {SEARCH_MAX_CHARS} characters"));
+    let words = filter.query.as_deref().unwrap_or_default();
+    if let Err(error) = text::check("q", words, 0, SEARCH_MAX_CHARS) {
+        query.refuse("q", error.message);
     }
     query.finish()?;
     check_key(sort, list.after.as_ref())?;
@@ -75,7 +72,10 @@ fn check_key(sort: ProductSort, key: Option<&ProductKey>) -> Result<(), Problem>
         ) | (
             ProductSort::Cheapest | ProductSort::Dearest,
             ProductPosition::Price(_)
-        ) | (ProductSort::Name, ProductPosition::Name(_))
+        )
+    ) || matches!(
+        (sort, &key.position),
+        (ProductSort::Name, ProductPosition::Name(name)) if !name.contains('\0')
     );
     if fits && key.sort == sort {
         Ok(())

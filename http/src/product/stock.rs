@@ -7,7 +7,7 @@ use holdfast_actors::{
 use holdfast_domain::{
     Caller, MovementId, ProductId, StockLevel,
     stock::ON_HAND_MAX,
-    text::{self, NOTE_MAX_CHARS},
+    text::{self, ADJUSTMENT_REASON_MAX_CHARS, NOTE_MAX_CHARS},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -19,9 +19,6 @@ use crate::{
     request::{Checks, IfNoneMatch, RequestContext, Submission, context, freshness, if_match, if_none_match},
     route::{Answer, Route, path_of},
 };
-
-/// The longest reason, in characters.
-const REASON_MAX_CHARS: usize = 200;
 
 /// A product's counters.
 #[derive(Debug, Serialize, ToSchema)]
@@ -214,7 +211,12 @@ pub(crate) async fn adjust(
         "/delta",
         "is out of range",
     );
-    checks.take(text::check("/reason", &body.reason, 1, REASON_MAX_CHARS));
+    checks.take(text::check(
+        "/reason",
+        &body.reason,
+        1,
+        ADJUSTMENT_REASON_MAX_CHARS,
+    ));
     if let Some(note) = &body.note {
         checks.take(text::check("/note", note, 0, NOTE_MAX_CHARS));
     }

@@ -1,7 +1,9 @@
+use holdfast_actors::client::{ProductKey, ProductPosition, ProductSort};
 use holdfast_domain::{Refusal, Role};
 use serde_json::{Value, json};
 
 use crate::{
+    request::{ListRequest, query_of},
     shop::{Mood, VERSION},
     testing::Client,
 };
@@ -28,6 +30,26 @@ async fn a_product_is_created_with_its_place_and_version() {
         taken.post("/v1/products", KEY, mug()).await.problem(),
         "sku-taken"
     );
+}
+
+#[tokio::test]
+async fn a_search_or_a_cursor_that_no_database_can_take_is_refused() {
+    let anybody = Client::of(Role::Customer, Mood::Serves);
+    let found = anybody.get("/v1/products?q=mug%00").await;
+    assert_eq!(found.problem(), "validation");
+    let position = ProductPosition::Name("\0".to_owned());
+    let key = ProductKey {
+        sort: ProductSort::Name,
+        position,
+        product_id: "0199c2a1-7f4e-7c3a-8d2b-1f6e5a4b3c2d".parse().expect("an id"),
+    };
+    let mut query = query_of(&[("sort", "name")]);
+    let list = ListRequest::<ProductKey>::take(&mut query).expect("a list");
+    let cursor = list.cursor_after(key).expect("a cursor");
+    let found = anybody
+        .get(&format!("/v1/products?sort=name&cursor={cursor}"))
+        .await;
+    assert_eq!(found.problem(), "invalid-cursor");
 }
 
 #[tokio::test]

@@ -109,7 +109,7 @@ pub(super) mod tests {
     use super::*;
 
     /// Makes a query from decoded pairs.
-    pub(in crate::request) fn query_of(pairs: &[(&str, &str)]) -> Query {
+    pub(crate) fn query_of(pairs: &[(&str, &str)]) -> Query {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         Query::new("/v1/things", pairs.iter().map(owned).collect())
     }
