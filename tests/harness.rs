@@ -8,7 +8,7 @@ mod wait;
 
 pub(crate) use answer::Answer;
 pub(crate) use cluster::Cluster;
-pub(crate) use person::{Person, order, product};
+pub(crate) use person::{PASSWORD, Person, order, product};
 pub(crate) use wait::eventually;
 
 /// Makes an idempotency key that nobody has used.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Cluster, product, random_key};
+use crate::harness::{Cluster, PASSWORD, eventually, product, random_key};
 
 #[tokio::test]
 async fn a_key_that_is_used_for_another_order_is_refused_on_every_node() {
@@ -122,4 +122,77 @@ async fn a_product_that_is_created_twice_is_one_product() {
         .expect(201);
     assert_eq!(first, again);
     seller.post("/v1/products", body).await.problem(409, "sku-taken");
+}
+
+#[tokio::test]
+async fn a_repeat_while_the_first_still_runs_waits_and_is_told_so_at_its_deadline() {
+    let cluster = Cluster::start(2).await;
+    let seller = cluster.seller("seller").await;
+    let mug = seller.lists("mug", 5).await;
+    let (buyer, key) = (cluster.sign_up("buyer").await, random_key());
+    // Commits wait for these locks, and no longer than a statement may take.
+    let locks = cluster.hold("LOCK TABLE orders IN EXCLUSIVE MODE").await;
+    let first = {
+        let (buyer, key, mug) = (buyer.clone(), key.clone(), mug.clone());
+        tokio::spawn(async move { buyer.orders_with_key(&key, &[(&mug, 1)]).await })
+    };
+    eventually("the first waits for its commit", || async {
+        let waiting = "SELECT count(*) FROM pg_stat_activity 
+            WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        (cluster.count(waiting).await > 0).then_some(())
+    })
+    .await;
+    let again = buyer.at(cluster.api(1)).orders_with_key(&key, &[(&mug, 1)]).await;
+    assert!(again.header("retry-after").is_some());
+    again.problem(409, "request-in-progress");
+    drop(locks);
+    let first = first.await.expect("no panic");
+    let order = eventually("the repeat has the order", || async {
+        let again = buyer.at(cluster.api(1)).orders_with_key(&key, &[(&mug, 1)]).await;
+        (again.status == 201).then(|| again.body.clone())
+    })
+    .await;
+    if first.status == 201 {
+        assert_eq!(first.body["id"], order["id"]);
+    }
+    assert_eq!(buyer.stock_of(&mug).await, (5, 1, 4));
+}
+
+#[tokio::test]
+async fn the_same_key_with_another_password_is_another_request() {
+    let cluster = Cluster::start(2).await;
+    let (ada, key) = (cluster.sign_up("ada").await, random_key());
+    let change = |new: &str| json!({ "current_password": PASSWORD, "new_password": new });
+    let path = "/v1/me/password";
+    ada.post_with_key(path, &key, change("another long secret"))
+        .await
+        .expect(204);
+    let other = ada
+        .at(cluster.api(1))
+        .post_with_key(path, &key, change("a third long secret"))
+        .await;
+    other.problem(422, "idempotency-key-reuse");
+    let again = ada
+        .at(cluster.api(1))
+        .post_with_key(path, &key, change("another long secret"))
+        .await;
+    assert_eq!(again.header("idempotent-replayed"), Some("true"));
+    again.expect(204);
+    ada.log_in("another long secret").await.expect(200);
+}
+
+#[tokio::test]
+async fn ending_all_sessions_again_under_its_key_leaves_newer_ones_alone() {
+    let cluster = Cluster::start(2).await;
+    let (ada, key) = (cluster.sign_up("ada").await, random_key());
+    let path = "/v1/auth/logout-all";
+    ada.post_with_key(path, &key, json!({})).await.expect(204);
+    let newer = ada.sign_in().await;
+    let again = newer
+        .at(cluster.api(1))
+        .post_with_key(path, &key, json!({}))
+        .await;
+    assert_eq!(again.header("idempotent-replayed"), Some("true"));
+    again.expect(204);
+    newer.get("/v1/me").await.expect(200);
 }

@@ -83,6 +83,16 @@ impl Request {
         }
     }
 
+    /// Returns the operation of a request that somebody sent.
+    pub fn operation(&self) -> Option<&Operation> {
+        match self {
+            Self::Account(_, command) => command.operation(),
+            Self::Session(_) => None,
+            Self::Product(command) => command.operation(),
+            Self::Order(command) => command.operation(),
+        }
+    }
+
     /// Returns the shard that the request goes to.
     pub fn shard(&self) -> (Service, ShardId) {
         let (service, id) = self.target();

@@ -1,12 +1,19 @@
 //! Handing a request to its entity on this node.
 
+use std::{sync::Arc, time::Duration};
+
+use holdfast_domain::Refusal;
 use ractor::ActorRef;
-use tokio::sync::oneshot;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout_at},
+};
 
 use crate::{
     account::AccountMessage,
     command::{OrderCommand, ProductCommand, Request},
-    entity::{Fault, Outcome, ReplyTo},
+    entity::{Fault, Outcome, ReplyTo, refused},
+    in_progress::{Entry, Running},
     node::Shared,
     order::{self, OrderMessage},
     product::ProductMessage,
@@ -14,8 +21,48 @@ use crate::{
     shard::{Resident, Shard},
 };
 
+/// What is left of a caller's time when a repeat is told that the first request still runs: enough for
+/// the answer to reach it.
+const ANSWER_MARGIN: Duration = Duration::from_millis(100);
+
 /// Asks the entity that a request is for, if this node owns its shard.
-pub(crate) async fn dispatch(shared: &Shared, request: Request) -> Outcome {
+///
+/// A request under a key of its client's that runs here already waits for the other to end, and is then
+/// answered like it; if that takes until shortly before `deadline`, it is told so.
+pub(crate) async fn dispatch(shared: &Shared, request: Request, deadline: Instant) -> Outcome {
+    let named = request.operation().filter(|operation| operation.named_by_client);
+    let Some(operation) = named.cloned() else {
+        return ask_shard(shared, request).await;
+    };
+    loop {
+        match shared.in_progress.enter(&operation) {
+            Ok(entry) => return work_to_the_end(shared, request, entry).await,
+            Err(running) => {
+                if !ends_before(running, deadline - ANSWER_MARGIN).await {
+                    return refused(Refusal::RequestInProgress);
+                }
+            }
+        }
+    }
+}
+
+async fn ends_before(running: Running, deadline: Instant) -> bool {
+    timeout_at(deadline, running.ended()).await.is_ok()
+}
+
+/// Works in a task of its own, so that the key stays taken until the work has ended even if whoever
+/// waits for it does not.
+async fn work_to_the_end(shared: &Shared, request: Request, entry: Entry) -> Outcome {
+    let shared = shared.clone();
+    let work = tokio::spawn(async move {
+        let outcome = ask_shard(&shared, request).await;
+        drop(entry);
+        outcome
+    });
+    work.await.unwrap_or(Err(Fault::Lost))
+}
+
+async fn ask_shard(shared: &Shared, request: Request) -> Outcome {
     let (service, shard_id) = request.shard();
     let Some(shard) = shared.shards.get(service, shard_id) else {
         let known = shared.map().ownership(service, shard_id);
@@ -32,29 +79,41 @@ pub(crate) async fn dispatch(shared: &Shared, request: Request) -> Outcome {
         });
     }
     let _passage = shard.enter()?;
+    let outcome = ask_entity(shared, &shard, request).await;
+    // What was committed has passed the fence. A refusal may rest on memory alone.
+    if matches!(&outcome, Ok(answer) if answer.result.is_err()) && !shared.is_current() {
+        return Err(Fault::NotOwner {
+            owner: None,
+            epoch: 0,
+        });
+    }
+    outcome
+}
+
+async fn ask_entity(shared: &Shared, shard: &Arc<Shard>, request: Request) -> Outcome {
     match request {
         Request::Order(OrderCommand::Place(by, new)) => order::place(&shard.context(shared), by, new).await,
         Request::Order(command) => {
             let id = command.order_id();
             let resident = shard.order(shared, id)?;
-            ask(&shard, resident, |reply| OrderMessage(command, reply)).await
+            ask(shard, resident, |reply| OrderMessage(command, reply)).await
         }
         Request::Product(command) => {
             let id = command.product_id();
             let resident = shard.product(shared, id)?;
-            ask(&shard, resident, |reply| {
+            ask(shard, resident, |reply| {
                 ProductMessage::Command(Box::new(command), reply)
             })
             .await
         }
         Request::Account(id, command) => {
             let resident = shard.account(shared, id)?;
-            ask(&shard, resident, |reply| AccountMessage::Command(command, reply)).await
+            ask(shard, resident, |reply| AccountMessage::Command(command, reply)).await
         }
         Request::Session(command) => {
             let id = command.session_id();
             let resident = shard.session(shared, id)?;
-            ask(&shard, resident, |reply| SessionMessage(command, reply)).await
+            ask(shard, resident, |reply| SessionMessage(command, reply)).await
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
+use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use crate::{
@@ -64,7 +65,8 @@ async fn handle(shared: &Shared, from: Uuid, frame: &[u8]) -> wire::Reply {
         shared.refresh_map().await;
     }
     let budget = Duration::from_millis(u64::from(header.budget_ms));
-    let outcome = tokio::time::timeout(budget, dispatch(shared, request)).await;
+    let deadline = Instant::now() + budget;
+    let outcome = timeout_at(deadline, dispatch(shared, request, deadline)).await;
     match outcome.map_err(|_| RemoteError::Deadline)? {
         Ok(answer) => wire::encode(&answer).map_err(|error| {
             tracing::error!(%error, "an answer could not be encoded");

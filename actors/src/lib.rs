@@ -34,6 +34,7 @@ mod dispatch;
 mod entity;
 mod error;
 mod hashing;
+mod in_progress;
 mod inbound;
 mod lane;
 pub mod link;

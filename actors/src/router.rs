@@ -107,7 +107,7 @@ async fn attempt(
 ) -> ControlFlow<Result<Answer, Error>, Attempt> {
     let (service, shard) = request.shard();
     if shared.shards.get(service, shard).is_some() {
-        return after_dispatch(shared, dispatch(shared, request.clone()).await).await;
+        return after_dispatch(shared, dispatch(shared, request.clone(), call.deadline).await).await;
     }
     let map = shared.map();
     let Some(owner) = map

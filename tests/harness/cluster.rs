@@ -185,6 +185,25 @@ impl Cluster {
         execute(&self.database, sql).await;
     }
 
+    /// Counts behind the shop's back.
+    pub(crate) async fn count(&self, sql: &str) -> i64 {
+        let mut connection = self.database.connection().await;
+        sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+            .fetch_one(&mut connection)
+            .await
+            .expect("sound SQL")
+    }
+
+    /// Runs SQL in a transaction that stays open, with its locks, until the connection is dropped.
+    pub(crate) async fn hold(&self, sql: &str) -> sqlx::PgConnection {
+        let mut connection = self.database.connection().await;
+        connection
+            .execute(sqlx::AssertSqlSafe(format!("BEGIN; {sql}")))
+            .await
+            .expect("sound SQL");
+        connection
+    }
+
     /// Returns the index of the node that owns a product, as the map says.
     pub(crate) async fn owner_of_product(&self, product: &str) -> usize {
         self.owner_of(Service::Products, product).await

@@ -22,6 +22,20 @@ pub enum AccountCommand {
     Change(By, UserId, UserChange),
 }
 
+impl AccountCommand {
+    /// Returns the operation under which the request is remembered.
+    pub fn operation(&self) -> Option<&Operation> {
+        match self {
+            Self::Register(operation, _) => Some(operation),
+            Self::LogoutAll(by)
+            | Self::Rename(by, ..)
+            | Self::ChangePassword(by, _)
+            | Self::Change(by, ..) => Some(&by.operation),
+            Self::Login(_) => None,
+        }
+    }
+}
+
 // Commands carry passwords; a log line must not.
 impl std::fmt::Debug for AccountCommand {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -1,7 +1,7 @@
 //! What an order can be asked.
 
 use holdfast_domain::{
-    OrderId, PaymentId, PaymentProvider,
+    Operation, OrderId, PaymentId, PaymentProvider,
     order::{NewFulfilment, NewOrder, OrderPatch},
 };
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,20 @@ impl OrderCommand {
             | Self::Cancel(_, id, _)
             | Self::Fulfil(_, id, _)
             | Self::Resume(id) => *id,
+        }
+    }
+}
+
+impl OrderCommand {
+    /// Returns the operation under which the request is remembered.
+    pub fn operation(&self) -> Option<&Operation> {
+        match self {
+            Self::Place(by, _)
+            | Self::Edit(by, ..)
+            | Self::Pay(by, ..)
+            | Self::Cancel(by, ..)
+            | Self::Fulfil(by, ..) => Some(&by.operation),
+            Self::Resume(_) => None,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! What a product can be asked.
 
 use holdfast_domain::{
-    JsonObject, Money, MovementId, OrderId, ProductId, ProductStatus, Quantity, Sku, StockLevel, Timestamp,
-    UserId, product::ProductPatch, stock::Progress,
+    JsonObject, Money, MovementId, Operation, OrderId, ProductId, ProductStatus, Quantity, Sku, StockLevel,
+    Timestamp, UserId, product::ProductPatch, stock::Progress,
 };
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +41,20 @@ impl ProductCommand {
             | Self::SetStock(_, id, _) => *id,
             Self::Reserve(reserve) => reserve.product_id,
             Self::Settle(settle) => settle.product_id,
+        }
+    }
+}
+
+impl ProductCommand {
+    /// Returns the operation under which the request is remembered.
+    pub fn operation(&self) -> Option<&Operation> {
+        match self {
+            Self::Create(by, _)
+            | Self::Edit(by, ..)
+            | Self::Archive(by, ..)
+            | Self::Adjust(by, ..)
+            | Self::SetStock(by, ..) => Some(&by.operation),
+            Self::Read(_) | Self::Reserve(_) | Self::Settle(_) => None,
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::{
     client::{ClusterView, NodeView, ShardView},
     clock::PgClock,
     hashing::Hasher,
+    in_progress::InProgress,
     lane::LaneMessage,
     link::{Link, Peer},
     map::ShardMap,
@@ -41,6 +42,7 @@ pub(crate) struct Inner {
     pub(crate) access: AccessView,
     pub(crate) shards: Shards,
     pub(crate) pulse: Pulse,
+    pub(crate) in_progress: InProgress,
     map: ArcSwap<ShardMap>,
     /// The map's version, for those who wait for a newer one.
     map_version: watch::Sender<i64>,
@@ -65,6 +67,7 @@ impl Inner {
         Self {
             node_id,
             pulse: Pulse::new(),
+            in_progress: InProgress::default(),
             options,
             store,
             clock,
