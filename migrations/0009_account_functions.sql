@@ -175,11 +175,12 @@ BEGIN
 END $$;
 
 CREATE FUNCTION sessions_revoke_all(
-    p_node uuid, p_epoch bigint, p_user uuid, p_except uuid, p_at timestamptz
+    p_node uuid, p_epoch bigint, p_operation jsonb, p_user uuid, p_except uuid, p_at timestamptz
 ) RETURNS uuid[]
 LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM fence_one(p_node, 'sessions', p_user, p_epoch);
+    PERFORM operation_record(p_operation);
     RETURN sessions_end(p_user, p_except, p_at);
 END $$;
 

@@ -1,11 +1,10 @@
 //! Accounts and sessions, over several nodes.
 
+use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Cluster, eventually};
-
-const PASSWORD: &str = "a long enough secret";
+use crate::harness::{Cluster, PASSWORD, eventually};
 
 #[tokio::test]
 async fn a_revoked_session_is_refused_on_every_node() {
@@ -84,6 +83,20 @@ async fn an_account_locks_after_ten_failures_counted_over_all_nodes() {
     let locked = ada.at(cluster.api(1)).log_in(PASSWORD).await;
     assert!(locked.header("retry-after").is_some());
     locked.problem(429, "account-locked");
+}
+
+#[tokio::test]
+async fn every_login_of_a_storm_is_told_that_it_failed_or_that_the_account_is_locked() {
+    let cluster = Cluster::start(2).await;
+    let ada = cluster.sign_up("ada").await;
+    let storm = (0..50).map(|n| {
+        let ada = ada.at(cluster.api(n));
+        async move { ada.log_in("not the password").await.verdict() }
+    });
+    let verdicts = join_all(storm).await;
+    let count = |verdict: &str| verdicts.iter().filter(|given| *given == verdict).count();
+    let (failed, locked) = (count("401 invalid-credentials"), count("429 account-locked"));
+    assert_eq!((failed, locked), (10, 40), "{verdicts:?}");
 }
 
 #[tokio::test]

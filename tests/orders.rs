@@ -130,6 +130,25 @@ async fn a_declined_payment_can_be_tried_again_and_is_remembered_by_its_key() {
 }
 
 #[tokio::test]
+async fn why_a_card_was_declined_is_not_for_the_seller_to_know() {
+    let cluster = Cluster::start(1).await;
+    let seller = cluster.seller("seller").await;
+    let mug = seller.lists("mug", 10).await;
+    let buyer = cluster.sign_up("buyer").await;
+    let order = order_of(&buyer, &mug, 1).await;
+    buyer
+        .pays(&order, "decline")
+        .await
+        .problem(402, "payment-declined");
+    let path = format!("/v1/orders/{order}/events");
+    let declined = async |person: &Person| person.get(&path).await.expect(200)["data"][1].clone();
+    assert_eq!(declined(&buyer).await["data"]["provider"], "test");
+    let seen = declined(&seller).await;
+    assert_eq!(seen["type"], "payment.declined");
+    assert_eq!(seen["data"], json!({}));
+}
+
+#[tokio::test]
 async fn cancelling_a_paid_order_refunds_it() {
     let cluster = Cluster::start(1).await;
     let mug = cluster.seller("seller").await.lists("mug", 10).await;

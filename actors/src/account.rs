@@ -120,7 +120,8 @@ impl Actor for Account {
             } => {
                 state.comparing = state.comparing.saturating_sub(1);
                 if login::is_outdated(state, against.as_deref()) {
-                    return login::begin(self, &myself, state, *login, reply_to);
+                    login::begin(self, &myself, state, *login, reply_to)?;
+                    return login::unpark(self, &myself, state);
                 }
                 let outcome = login::finish(self, state, &login, is_right).await;
                 let concluded = conclude(outcome, reply_to);

@@ -1,6 +1,7 @@
 //! Operations that were done before: finding their outcome, and telling a repeat from a reuse.
 
-use holdfast_domain::{Operation, Refusal};
+use aws_lc_rs::hmac;
+use holdfast_domain::{Fingerprint, Operation, Refusal};
 use holdfast_store::OperationRecord;
 
 use crate::{
@@ -8,6 +9,28 @@ use crate::{
     entity::{Context, Fault},
     lane::{self, Intent, LaneError, OperationIntent, Remembered},
 };
+
+/// Makes the operation of a request that brought secrets.
+///
+/// The edge's fingerprint leaves secrets out, since it is stored; but another password makes another
+/// request. So they are mixed in under the cluster's own secret, which the database does not hold:
+/// whoever reads the fingerprint cannot try passwords on it.
+pub(crate) fn with_secrets(context: &Context, operation: &Operation, secrets: &[&str]) -> Operation {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, context.shared.options.cookie.as_bytes());
+    let mut mixed = hmac::Context::with_key(&key);
+    mixed.update(b"fingerprint\0");
+    mixed.update(&operation.fingerprint.0);
+    for secret in secrets {
+        mixed.update(&(secret.len() as u64).to_be_bytes());
+        mixed.update(secret.as_bytes());
+    }
+    let mut fingerprint = [0; 32];
+    fingerprint.copy_from_slice(mixed.sign().as_ref());
+    Operation {
+        fingerprint: Fingerprint(fingerprint),
+        ..operation.clone()
+    }
+}
 
 /// What an operation is remembered by.
 type Stored = Result<Reply, Refusal>;

@@ -96,7 +96,8 @@ pub(super) async fn password(
     by: &By,
     change: PasswordChange,
 ) -> Outcome {
-    if let Some(answer) = operations::find(context, &by.operation).await? {
+    let operation = operations::with_secrets(context, &by.operation, &[&change.current, &change.new]);
+    if let Some(answer) = operations::find(context, &operation).await? {
         return Ok(answer);
     }
     let Some(Credentials { user, password_hash }) = &state.user else {
@@ -120,7 +121,7 @@ pub(super) async fn password(
         return refused(Refusal::InvalidCredentials);
     }
     let password_hash = hasher.hash(change.new).await?;
-    let record = operations::record(context, &by.operation, &Ok(Reply::Ended));
+    let record = operations::record(context, &operation, &Ok(Reply::Ended));
     let save = holdfast_store::PasswordChange {
         user_id: user.id,
         expected_version: user.version,
@@ -140,18 +141,25 @@ pub(super) async fn password(
             }
             done(Reply::Ended)
         }
-        Err(error) => repeated_or(context, &by.operation, error).await,
+        Err(error) => repeated_or(context, &operation, error).await,
     }
 }
 
 /// Ends every session.
 pub(super) async fn logout_all(context: &Context, by: &By) -> Outcome {
-    context
-        .shared
-        .store
-        .sessions_revoke_all(&context.lease, by.caller.user_id, None, context.now())
-        .await?;
-    done(Reply::Ended)
+    if let Some(answer) = operations::find(context, &by.operation).await? {
+        return Ok(answer);
+    }
+    let record = operations::record(context, &by.operation, &Ok(Reply::Ended));
+    let (user, at) = (by.caller.user_id, context.now());
+    let store = &context.shared.store;
+    match store
+        .sessions_revoke_all(&context.lease, Some(&record), user, None, at)
+        .await
+    {
+        Ok(_) => done(Reply::Ended),
+        Err(error) => repeated_or(context, &by.operation, error).await,
+    }
 }
 
 async fn repeated_or(context: &Context, operation: &Operation, error: StoreError) -> Outcome {

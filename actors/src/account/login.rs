@@ -3,10 +3,7 @@
 //! A password is compared off the actor, so that one account's logins use all cores. No more are
 //! compared at once than may still fail: the rest wait until those are decided.
 
-use holdfast_domain::{
-    Refusal, Session, User, UserId,
-    account::{LOCKOUT_FAILURES, LoginAttempts},
-};
+use holdfast_domain::{Refusal, Session, User, UserId, account::LoginAttempts};
 use holdfast_store::Credentials;
 use ractor::{ActorProcessingErr, ActorRef};
 
@@ -93,17 +90,18 @@ pub(super) async fn finish(
     refused(Refusal::InvalidCredentials)
 }
 
-/// Takes up parked logins, as many as may be compared now.
+/// Takes up parked logins: compares as many as may be now, and refuses those that never will.
 pub(super) fn unpark(
     account: &Account,
     myself: &ActorRef<AccountMessage>,
     state: &mut State,
 ) -> Result<(), ActorProcessingErr> {
-    for _ in 0..LOCKOUT_FAILURES {
-        let Some((login, reply_to)) = state.parked.pop_front() else {
-            break;
-        };
-        begin(account, myself, state, login, reply_to)?;
+    // Each once: those that cannot go on yet are parked again, and an account that is locked now
+    // refuses them all.
+    for _ in 0..state.parked.len() {
+        if let Some((login, reply_to)) = state.parked.pop_front() {
+            begin(account, myself, state, login, reply_to)?;
+        }
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ pub(super) async fn handle(
     operation: &Operation,
     new: NewUser,
 ) -> Outcome {
+    let operation = &operations::with_secrets(context, operation, &[&new.password]);
     if let Some(answer) = operations::find(context, operation).await? {
         return Ok(answer);
     }

@@ -77,12 +77,13 @@ impl Client {
     }
 
     /// Ends every session of the caller.
-    pub async fn session_end_all(&self, mutation: &Mutation, caller: &Caller) -> Result<(), Error> {
+    pub async fn session_end_all(&self, mutation: &Mutation, caller: &Caller) -> Result<Done<()>, Error> {
         let command = AccountCommand::LogoutAll(by(caller, mutation));
-        self.change::<()>(Request::Account(caller.user_id.0, command), mutation)
+        let done = self
+            .change(Request::Account(caller.user_id.0, command), mutation)
             .await?;
         self.shared.refresh_access().await;
-        Ok(())
+        Ok(done)
     }
 
     /// Reads an account.

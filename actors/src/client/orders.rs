@@ -32,6 +32,8 @@ fn seller_data(event: &Event, seller: UserId, sells: impl Fn(&str) -> bool) -> J
                 lines.retain(|line| line["product_id"].as_str().is_some_and(&sells));
             }
         }
+        // Whether and why the customer's card was declined is nobody else's business.
+        EventKind::PaymentDeclined => data.clear(),
         // What was paid covers other sellers' lines as well.
         _ => data.retain(|name, _| name != "payment"),
     }

@@ -13,7 +13,7 @@ use std::{
 };
 
 use holdfast_store::{HeartbeatConnection, NodeLock, NodeState, StoreError};
-use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::MembershipMessage;
 use crate::node::{Inner, Shared};
@@ -31,9 +31,8 @@ pub(crate) struct Heartbeat {
 
 #[derive(Default)]
 struct Switch {
-    is_stopped: AtomicBool,
+    stop: CancellationToken,
     is_held: AtomicBool,
-    stopped: Notify,
 }
 
 /// The lock that a process holds while it lives; lost with its connection, and taken again.
@@ -56,14 +55,13 @@ impl Heartbeat {
             .build()?;
         std::thread::Builder::new()
             .name(format!("beat-{}", shared.options.name))
-            .spawn(move || runtime.block_on(beat_for_life(&node, &thread_switch, lock)))?;
+            .spawn(move || runtime.block_on(live(&node, &thread_switch, lock)))?;
         Ok(Self { switch })
     }
 
     /// Stops for good.
     pub(crate) fn stop(&self) {
-        self.switch.is_stopped.store(true, Ordering::Release);
-        self.switch.stopped.notify_one();
+        self.switch.stop.cancel();
     }
 
     /// Stops or resumes for a while.
@@ -78,14 +76,32 @@ impl Drop for Heartbeat {
     }
 }
 
-async fn beat_for_life(node: &Weak<Inner>, switch: &Switch, mut lock: Lock) {
-    while !switch.is_stopped.load(Ordering::Acquire) {
+/// Beats, and keeps the lock beside it: a connection that hangs must not hold up the other.
+async fn live(node: &Weak<Inner>, switch: &Switch, lock: Lock) {
+    tokio::select! {
+        () = beat_for_life(node, switch) => {}
+        () = keep_lock(node, lock) => {}
+        () = switch.stop.cancelled() => {}
+    }
+}
+
+async fn keep_lock(node: &Weak<Inner>, mut lock: Lock) {
+    while let Some(shared) = node.upgrade() {
+        lock.keep(&shared).await;
+        let interval = shared.options.heartbeat_interval;
+        drop(shared);
+        tokio::time::sleep(interval).await;
+    }
+}
+
+async fn beat_for_life(node: &Weak<Inner>, switch: &Switch) {
+    loop {
         let Some(shared) = node.upgrade() else { return };
         let (url, node_id) = (shared.options.database_url.clone(), shared.node_id);
         let timeout = shared.options.suspect_after;
         drop(shared);
         let ended = match HeartbeatConnection::connect(&url, node_id, timeout).await {
-            Ok(connection) => beat_until_error(node, switch, &mut lock, connection).await,
+            Ok(connection) => beat_until_error(node, switch, connection).await,
             Err(error) => Err(error),
         };
         let Err(error) = ended else { return };
@@ -112,16 +128,12 @@ async fn beat_for_life(node: &Weak<Inner>, switch: &Switch, mut lock: Lock) {
 async fn beat_until_error(
     node: &Weak<Inner>,
     switch: &Switch,
-    lock: &mut Lock,
     mut connection: HeartbeatConnection,
 ) -> Result<(), StoreError> {
     loop {
         let Some(shared) = node.upgrade() else {
             return Ok(());
         };
-        if switch.is_stopped.load(Ordering::Acquire) {
-            return Ok(());
-        }
         let interval = shared.options.heartbeat_interval;
         let is_stalled = shared.pulse.stalled_for() > STALL_MAX;
         if !is_stalled && !switch.is_held.load(Ordering::Acquire) {
@@ -137,12 +149,8 @@ async fn beat_until_error(
                 peers: peers.map(|peer| (peer.node_id, peer.seq)).collect(),
             });
         }
-        lock.keep(&shared).await;
         drop(shared);
-        tokio::select! {
-            () = tokio::time::sleep(interval) => {}
-            () = switch.stopped.notified() => {}
-        }
+        tokio::time::sleep(interval).await;
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) async fn handle(context: &Context, record: &mut OrderRecord, command:
             }
             if unsettled {
                 // The move is durable: should a product be out of reach, its owner hears of it later.
-                settle::settle(context, record).await;
+                settle::settle(context, record, settle::WHILE_ASKED).await;
             }
             match (decided.answer, view) {
                 (Ok(Reply::Order(order)), OrderView::SellerLines(seller)) => {

@@ -85,19 +85,25 @@ async fn place_here(context: &Context, by: &By, new: &NewOrder, products: Vec<Lo
         held.ask(index, *line, local.resident.actor()).await?;
     }
     if !held.unknown.is_empty() {
+        held.give_back();
         return refuse_forgettably(context, by, Refusal::Invalid(held.unknown)).await;
     }
     let deadline = context.shared.options.payment_deadline;
     let change = match order::place(new, &held.products, context.now(), deadline) {
         Ok(_) if !held.short.is_empty() => {
+            held.give_back();
             let refusal = Refusal::InsufficientStock(held.short);
             return refuse(context, by, new, &held.products, refusal).await;
         }
         Ok(change) => change,
         Err(refusal @ Refusal::PriceChanged { .. }) => {
+            held.give_back();
             return refuse(context, by, new, &held.products, refusal).await;
         }
-        Err(refusal) => return refuse_forgettably(context, by, refusal).await,
+        Err(refusal) => {
+            held.give_back();
+            return refuse_forgettably(context, by, refusal).await;
+        }
     };
     let mut leases = vec![context.lease];
     leases.extend(products.iter().map(|local| local.lease));
@@ -135,6 +141,12 @@ async fn place_here(context: &Context, by: &By, new: &NewOrder, products: Vec<Lo
 }
 
 impl Held {
+    /// Frees what is promised, before a refusal: what answers it may want the same units, for the key
+    /// may belong to an order that is still being placed.
+    fn give_back(&mut self) {
+        self.stock.clear();
+    }
+
     async fn ask(
         &mut self,
         index: usize,

@@ -92,7 +92,7 @@ pub(super) async fn handle(context: &Context, record: &mut OrderRecord) -> Outco
         *record = next;
     }
     if record.unsettled {
-        settle::settle(context, record).await;
+        settle::settle(context, record, settle::IN_PEACE).await;
     }
     done(Reply::Ended)
 }

@@ -144,7 +144,7 @@ async fn decide(context: &Context, mut next: OrderRecord, change: Option<&Change
         }
         OrderState::Refused(refusal) => {
             if next.unsettled {
-                settle::settle(context, &mut next).await;
+                settle::settle(context, &mut next, settle::WHILE_ASKED).await;
             }
             refused(refusal)
         }

@@ -12,13 +12,15 @@ use crate::{
     router,
 };
 
-/// How long the products may take, together.
-const BUDGET: Duration = Duration::from_millis(1_500);
+/// How long the products may take, together, while somebody waits for the order's answer.
+pub(super) const WHILE_ASKED: Duration = Duration::from_millis(500);
+/// How long they may take when nobody does.
+pub(super) const IN_PEACE: Duration = Duration::from_millis(1_500);
 
-/// Tells every product of an order its target; the order is settled once all have answered.
+/// Tells every product of an order its target; the order is settled once all have answered, within `budget`.
 ///
 /// A product that cannot be reached leaves the order unsettled, and the sweeper tries again.
-pub(super) async fn settle(context: &Context, record: &mut OrderRecord) {
+pub(super) async fn settle(context: &Context, record: &mut OrderRecord, budget: Duration) {
     let told = record.order.lines.iter().filter_map(|line| {
         let target = target(record, line);
         if target == Progress::default() {
@@ -37,7 +39,7 @@ pub(super) async fn settle(context: &Context, record: &mut OrderRecord) {
         let request = Request::Product(ProductCommand::Settle(settle));
         let call = CallContext {
             traceparent: None,
-            budget: BUDGET,
+            budget,
         };
         Some(async move { router::route(&context.shared, request, &call, None).await })
     });

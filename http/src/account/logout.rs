@@ -70,6 +70,6 @@ pub(crate) async fn logout(caller: Caller, context: RequestContext, edge: Edge) 
 )]
 pub(crate) async fn logout_all(caller: Caller, submission: Submission<()>, edge: Edge) -> Answer {
     let (mutation, ()) = submission.into_parts(caller.user_id.0);
-    edge.shop().session_end_all(&mutation, &caller).await?;
-    Ok(Reply::no_content())
+    let done = edge.shop().session_end_all(&mutation, &caller).await?;
+    Ok(Reply::no_content().replayed(done.replayed))
 }

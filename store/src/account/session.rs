@@ -4,7 +4,7 @@ use holdfast_domain::{Session, SessionId, Timestamp, UserId, session::TokenHash}
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{Lease, Page, PageRequest, Store, StoreError, decode};
+use crate::{Lease, OperationRecord, Page, PageRequest, Store, StoreError, decode};
 
 struct SessionRow {
     session_id: Uuid,
@@ -161,16 +161,19 @@ impl Store {
     pub async fn sessions_revoke_all(
         &self,
         lease: &Lease,
+        operation: Option<&OperationRecord>,
         user_id: UserId,
         except: Option<SessionId>,
         at: Timestamp,
     ) -> Result<Vec<SessionId>, StoreError> {
+        let operation = OperationRecord::json(operation)?;
         let ended = self
             .run(async |c| {
                 sqlx::query_scalar!(
-                    r#"SELECT sessions_revoke_all($1, $2, $3, $4, $5) AS "ended!""#,
+                    r#"SELECT sessions_revoke_all($1, $2, $3::text::jsonb, $4, $5, $6) AS "ended!""#,
                     lease.node_id.0,
                     lease.epoch,
+                    operation,
                     user_id.0,
                     except.map(|id| id.0),
                     decode::instant(at),

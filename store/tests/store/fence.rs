@@ -243,7 +243,7 @@ async fn no_write_is_taken(shop: &Shop, mug: &Product, node: NodeId) {
             .await
             .err(),
         store
-            .sessions_revoke_all(&ours, shop.buyer.id, None, NOW)
+            .sessions_revoke_all(&ours, None, shop.buyer.id, None, NOW)
             .await
             .err(),
         store

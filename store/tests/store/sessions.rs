@@ -115,7 +115,7 @@ async fn all_sessions_but_one_can_be_ended() {
     let kept = sessions[1].id;
     let over = shop
         .store
-        .sessions_revoke_all(lease, shop.buyer.id, Some(kept), NOW)
+        .sessions_revoke_all(lease, None, shop.buyer.id, Some(kept), NOW)
         .await
         .expect("ends");
     assert_eq!(over, [sessions[0].id, sessions[2].id]);

@@ -36,8 +36,8 @@ impl Shop {
         self.answer(())
     }
 
-    pub(crate) async fn session_end_all(&self, mutation: &Mutation, _: &Caller) -> Result<(), Error> {
-        self.done(mutation, ()).map(|_| ())
+    pub(crate) async fn session_end_all(&self, mutation: &Mutation, _: &Caller) -> Result<Done<()>, Error> {
+        self.done(mutation, ())
     }
 
     pub(crate) async fn user(&self, id: UserId) -> Result<User, Error> {
