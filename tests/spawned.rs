@@ -1,5 +1,6 @@
 //! The binary: clusters that `holdfast up` runs as processes, which are killed, paused and stopped.
 
+mod balancing;
 mod dying;
 mod refusals;
 mod shoppers;

@@ -98,7 +98,19 @@ impl Config {
             None => String::new(),
         };
         let path = file.unwrap_or_else(|| PathBuf::from(Self::DEFAULT_FILE));
-        Self::from_parts(&path, &text, &Variables::from_process())
+        Self::from_parts(&path, &text, &Variables::from_process())?.with_url_of_file()
+    }
+
+    /// Takes the database's URL from the file that holds it, unless it is known.
+    fn with_url_of_file(mut self) -> Result<Self, ConfigError> {
+        if let (None, Some(path)) = (&self.postgres.url, &self.postgres.url_file) {
+            let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+                path: path.clone(),
+                source,
+            })?;
+            self.postgres.url = Some(Secret::new(text.trim()));
+        }
+        Ok(self)
     }
 
     /// Names the file that [`Self::load`] reads, if it reads one.

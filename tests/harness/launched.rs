@@ -15,7 +15,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 pub(crate) use process::Process;
-pub(crate) use site::Site;
+pub(crate) use site::{Site, free_port};
 pub(crate) use view::View;
 
 use super::{Person, eventually};

@@ -249,6 +249,10 @@ pub struct PostgresSettings {
     /// `HOLDFAST_DATABASE_URL`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<Secret>,
+    /// A file that holds the URL, such as a mounted secret; read if there is
+    /// no URL otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url_file: Option<PathBuf>,
     /// Connections of one node's pool.
     pub max_connections: u32,
 }
@@ -257,6 +261,7 @@ impl Default for PostgresSettings {
     fn default() -> Self {
         Self {
             url: None,
+            url_file: None,
             max_connections: 16,
         }
     }

@@ -39,6 +39,12 @@ fn the_shipped_file_spells_out_the_defaults() {
 }
 
 #[test]
+fn the_file_for_kubernetes_is_accepted() {
+    let config = load(include_str!("../../../deploy/kubernetes/cluster.toml")).unwrap();
+    assert!(config.postgres.url.is_none() && config.postgres.url_file.is_some());
+}
+
+#[test]
 fn what_is_dumped_loads_as_the_same_settings() {
     let config = load("[membership]\nheartbeat = \"150ms\"").unwrap();
     let dumped = config.to_toml().unwrap();
@@ -242,4 +248,25 @@ fn the_database_url_is_known_by_its_short_name_and_never_shown() {
     assert_eq!(config.postgres.url, Some(Secret::new(url)));
     assert!(!config.to_toml().unwrap().contains("hunter2"));
     assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn a_file_may_hold_the_database_url_which_a_variable_still_overrides() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("database-url");
+    std::fs::write(&file, "postgres://shop:hunter2@db/shop\n").unwrap();
+    let text = format!("[postgres]\nurl_file = {file:?}");
+    let config = load(&text).unwrap().with_url_of_file().unwrap();
+    assert_eq!(
+        config.postgres.url,
+        Some(Secret::new("postgres://shop:hunter2@db/shop"))
+    );
+    let variable = [("HOLDFAST_DATABASE_URL", "postgres://elsewhere/shop")];
+    let config = load_with(&text, &variable).unwrap().with_url_of_file().unwrap();
+    assert_eq!(
+        config.postgres.url,
+        Some(Secret::new("postgres://elsewhere/shop"))
+    );
+    std::fs::remove_file(&file).unwrap();
+    assert!(load(&text).unwrap().with_url_of_file().is_err());
 }

@@ -4,6 +4,7 @@ use std::{
     ffi::OsStr,
     fs::{self, Permissions},
     net::TcpListener,
+    ops::Range,
     os::unix::{
         fs::{PermissionsExt, chown},
         process::CommandExt,
@@ -25,6 +26,8 @@ const COMMAND_WITHIN: Duration = Duration::from_mins(1);
 const NODES_MAX: u16 = 3;
 /// What lies between a node's API, its operators' listener and its link.
 const PORT_STEP: u16 = 1_000;
+/// Ports below those that the kernel gives away.
+const OURS_TO_TAKE: Range<u16> = 11_000..30_000;
 /// What a variable's name begins with if it concerns the program under test.
 const OURS: &str = "HOLDFAST_";
 /// The variables that may come from outside: where Postgres is, and what is logged.
@@ -152,11 +155,22 @@ impl Site {
 /// They are below those that the kernel gives to whoever does not mind, so nobody takes one by chance
 /// before the cluster does.
 fn free_base_port() -> u16 {
-    let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
     let all_free =
         |base: &u16| (0..3).all(|step| (0..NODES_MAX).all(|node| is_free(base + step * PORT_STEP + node)));
     (0..1_000)
-        .map(|_| rand::random_range(11_000..30_000))
+        .map(|_| rand::random_range(OURS_TO_TAKE))
         .find(all_free)
         .expect("some ports are free")
+}
+
+/// Finds one port of the same kind, for a program beside the cluster.
+pub(crate) fn free_port() -> u16 {
+    (0..1_000)
+        .map(|_| rand::random_range(OURS_TO_TAKE))
+        .find(|port| is_free(*port))
+        .expect("some ports are free")
+}
+
+fn is_free(port: u16) -> bool {
+    TcpListener::bind(("127.0.0.1", port)).is_ok()
 }
