@@ -12,4 +12,5 @@ mod cluster;
 mod idempotency;
 mod orders;
 mod selling;
+mod services;
 mod spawned;

@@ -3,6 +3,7 @@
 mod balancing;
 mod dying;
 mod refusals;
+mod services;
 mod shoppers;
 mod starting;
 mod stopping;

@@ -86,12 +86,15 @@ impl ShardMap {
         })
     }
 
-    /// Tells whether every shard is served by somebody.
+    /// Tells whether every shard is served by somebody, of all services that have a node to serve them.
+    ///
+    /// A service without any node is no reason to turn requests for the others away.
     pub(crate) fn every_shard_has_an_owner(&self) -> bool {
-        !self.owners.is_empty()
-            && self
-                .shards()
-                .all(|(service, shard, _)| self.reachable_owner(service, shard).is_some())
+        let is_served = |service| {
+            self.candidates(service).next().is_none()
+                || ShardId::all().all(|shard| self.reachable_owner(service, shard).is_some())
+        };
+        !self.owners.is_empty() && Service::ALL.into_iter().all(is_served)
     }
 }
 

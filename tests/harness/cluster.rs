@@ -12,13 +12,16 @@ use uuid::Uuid;
 
 use super::{Person, eventually, person::PASSWORD};
 
+/// The role without shards.
+const EDGE: &str = "edge";
+
 /// A node that runs in this process.
 pub(crate) struct Running {
     /// Its name.
     pub(crate) name: String,
     /// Its actors.
     pub(crate) node: Arc<Node>,
-    /// Where its API answers.
+    /// Where its API answers; nowhere if it is no edge.
     pub(crate) api: String,
     /// Where its operators' listener answers.
     pub(crate) ops: String,
@@ -81,10 +84,15 @@ impl Cluster {
                 .iter()
                 .filter(|node| node.state == NodeState::Active)
                 .count();
+            let may_own = map
+                .nodes
+                .iter()
+                .filter(|node| node.state == NodeState::Active && node.roles.iter().any(|role| role != EDGE))
+                .count();
             let mut owners: Vec<_> = map.shards.iter().map(|shard| shard.owner).collect();
             owners.sort_unstable();
             owners.dedup();
-            (active == living && !owners.contains(&None) && owners.len() == living).then_some(())
+            (active == living && !owners.contains(&None) && owners.len() == may_own).then_some(())
         })
         .await;
         for node in &self.nodes {
@@ -326,15 +334,20 @@ async fn start_node(name: &str, url: &str, tune: fn(&mut NodeOptions)) -> Runnin
     options.max_connections = 8;
     options.hashing = cheap_hashing();
     tune(&mut options);
+    let is_edge = options.roles.iter().any(|role| role == EDGE);
     let node = Arc::new(Node::start(options).await.expect("a node"));
     let edge_options = EdgeOptions::default();
-    let edge = Edge::start(edge_options, node.client(), api, ops)
+    let edge = Edge::start(edge_options, node.client(), is_edge.then_some(api), ops)
         .await
         .expect("an edge");
     Running {
         name: name.to_owned(),
         node,
-        api: format!("http://{api_addr}"),
+        api: if is_edge {
+            format!("http://{api_addr}")
+        } else {
+            String::new()
+        },
         ops: format!("http://{ops_addr}"),
         edge,
     }

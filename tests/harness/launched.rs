@@ -45,7 +45,7 @@ pub(crate) struct LaunchedNode {
     pub(crate) name: String,
     /// Its latest process.
     pub(crate) process: Process,
-    /// Where its API answers.
+    /// Where its API answers; nowhere if it is no edge.
     pub(crate) api: String,
     /// Where its operators' listener answers.
     pub(crate) ops: String,
@@ -147,7 +147,7 @@ impl Launched {
         let node = |node: holdfast_node::cluster_file::ClusterNode| LaunchedNode {
             name: node.name,
             process: Process::of(node.pid),
-            api: node.api.expect("every node is an edge"),
+            api: node.api.unwrap_or_default(),
             ops: node.ops,
         };
         cluster.nodes.into_iter().map(node).collect()

@@ -39,7 +39,7 @@ pub(crate) struct ChecksBody {
     database: bool,
     /// Whether the database's schema is this program's.
     migrations: bool,
-    /// Whether the node is an active member, and every shard has an owner.
+    /// Whether the node is an active member, and every shard has an owner, of the services that some node carries.
     membership: bool,
     /// Whether the node is about to stop.
     draining: bool,

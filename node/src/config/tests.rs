@@ -45,6 +45,19 @@ fn the_file_for_kubernetes_is_accepted() {
 }
 
 #[test]
+fn the_file_for_services_apart_gives_each_of_them_a_node_and_the_edges_two() {
+    let config = load(include_str!("../../../cluster.services.toml")).unwrap();
+    assert!(config.nodes.iter().all(|node| node.roles.len() == 1));
+    let carriers = |role| config.nodes.iter().filter(|node| node.roles == [role]).count();
+    assert_eq!(Role::ALL.map(carriers), [2, 1, 1, 1]);
+    let rest = Config {
+        nodes: Config::default().nodes,
+        ..config
+    };
+    assert_eq!(rest, Config::default());
+}
+
+#[test]
 fn what_is_dumped_loads_as_the_same_settings() {
     let config = load("[membership]\nheartbeat = \"150ms\"").unwrap();
     let dumped = config.to_toml().unwrap();

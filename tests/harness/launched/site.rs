@@ -23,7 +23,7 @@ use super::process::wait_for_end;
 /// How long a command may take that does not serve.
 const COMMAND_WITHIN: Duration = Duration::from_mins(1);
 /// Nodes that there are ports for.
-const NODES_MAX: u16 = 3;
+const NODES_MAX: u16 = 5;
 /// What lies between a node's API, its operators' listener and its link.
 const PORT_STEP: u16 = 1_000;
 /// Ports below those that the kernel gives away.
