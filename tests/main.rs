@@ -7,6 +7,7 @@
 mod harness;
 
 mod accounts;
+mod cache;
 mod catalogue;
 mod cluster;
 mod idempotency;

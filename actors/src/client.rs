@@ -1,15 +1,17 @@
 //! What the HTTP edge calls: the whole shop as plain async functions.
 //!
-//! A mutation is routed to the entity's owner, wherever that is; a read of a product comes from its
-//! owner's memory, and every other read, or one that must be linearizable, from the database, which
-//! holds all that was ever acknowledged.
+//! A mutation is routed to the entity's owner, wherever that is. A read of a product comes from what
+//! this node keeps (see `cache`) or from its owner's memory, a page of the public catalogue from what
+//! this node keeps or from the database. Every other read, or one that must be linearizable, comes
+//! from the database, which holds all that was ever acknowledged.
 
 use std::time::Duration;
 
 use holdfast_domain::{SessionId, ShardId, Timestamp, UserId, id::Entropy};
 
 use crate::{
-    Error,
+    CacheStats, Error,
+    cache::Written,
     command::{CallContext, Done, FromReply, Mutation, Request},
     node::Shared,
 };
@@ -45,6 +47,14 @@ pub struct Read<T> {
 }
 
 impl<T> Read<T> {
+    /// Takes a part of what was found.
+    pub(crate) fn map<U>(self, part: impl FnOnce(T) -> U) -> Read<U> {
+        Read {
+            value: part(self.value),
+            staleness_ms: self.staleness_ms,
+        }
+    }
+
     /// Wraps what the database or an owner's commit says now.
     const fn fresh(value: T) -> Self {
         Self {
@@ -68,6 +78,11 @@ impl Client {
     /// Returns the time on the database's clock.
     pub fn now(&self) -> Timestamp {
         self.shared.clock.now()
+    }
+
+    /// Returns what this node's caches have done since the start, and what they hold.
+    pub fn cache_stats(&self) -> CacheStats {
+        self.shared.caches.stats()
     }
 
     /// Draws the random bytes of an id.
@@ -102,7 +117,11 @@ impl Client {
         context: &CallContext,
         operation: Option<&holdfast_domain::Operation>,
     ) -> Result<Done<T>, Error> {
-        let done = crate::router::route(&self.shared, request, context, operation).await?;
+        let written = Written::by(&request);
+        let outcome = crate::router::route(&self.shared, request, context, operation).await;
+        let reply = outcome.as_ref().ok().map(|done| &done.value);
+        self.shared.caches.wrote(written, reply);
+        let done = outcome?;
         let value = T::from_reply(done.value).ok_or(Error::WrongReply)?;
         Ok(Done {
             value,

@@ -13,11 +13,14 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 mod account;
+mod news;
 mod order;
 mod product;
 mod session;
 
 pub use account::{AccountCommand, LoggedIn, Login, NewUser, PasswordChange, UserChange};
+pub(crate) use news::NEWS_PROTO;
+pub use news::{Changed, News, NodeMessage};
 pub use order::{OrderCommand, Payable};
 pub use product::{Adjusted, Adjustment, NewProduct, ProductCommand, Reserve, Settle, StockTarget};
 pub use session::{Refresh, SessionCommand};

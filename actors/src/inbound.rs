@@ -7,12 +7,12 @@ use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use crate::{
-    command::Request,
+    command::{NodeMessage, Request},
     dispatch::dispatch,
     entity::Fault,
     link::{Inbound, InboundReply},
     node::{Inner, Shared},
-    wire::{self, Header, RemoteError},
+    wire::{self, RemoteError},
 };
 
 /// Takes requests off the link, each in a task of its own.
@@ -56,10 +56,18 @@ fn answer(reply: InboundReply, result: &wire::Reply) {
 }
 
 async fn handle(shared: &Shared, from: Uuid, frame: &[u8]) -> wire::Reply {
-    let (header, request) = read(frame).map_err(|error| {
+    let unreadable = |error: wire::WireError| {
         tracing::error!(%from, %error, "a peer sent what cannot be read");
         RemoteError::Internal
-    })?;
+    };
+    let (header, body) = wire::decode_envelope(frame).map_err(unreadable)?;
+    if header.service == wire::TO_THE_NODE {
+        match wire::decode(&body).map_err(unreadable)? {
+            NodeMessage::News(news) => shared.caches.hear(&news),
+        }
+        return Ok(Vec::new());
+    }
+    let request: Request = wire::decode(&body).map_err(unreadable)?;
     if header.map_version > shared.map().version() {
         // The sender knows more: this node may have been given the shard just now.
         shared.refresh_map().await;
@@ -74,11 +82,6 @@ async fn handle(shared: &Shared, from: Uuid, frame: &[u8]) -> wire::Reply {
         }),
         Err(fault) => Err(remote(&fault)),
     }
-}
-
-fn read(frame: &[u8]) -> Result<(Header, Request), wire::WireError> {
-    let (header, body) = wire::decode_envelope(frame)?;
-    Ok((header, wire::decode(&body)?))
 }
 
 fn remote(fault: &Fault) -> RemoteError {

@@ -27,6 +27,7 @@
 
 mod access;
 mod account;
+mod cache;
 pub mod client;
 mod clock;
 pub mod command;
@@ -51,6 +52,7 @@ mod signing;
 pub mod wire;
 
 pub use account::mint_user_id;
+pub use cache::{CacheCounters, CacheOptions, CacheStats};
 pub use client::Client;
 pub use error::Error;
 pub use hashing::{HashingError, HashingOptions, hash_password};

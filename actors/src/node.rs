@@ -24,8 +24,8 @@ use crate::{
     membership::heartbeat,
 };
 
-/// The link protocol that this release speaks.
-const PROTO: i32 = 1;
+/// The link protocol that this release speaks: 2 knows messages to a node itself.
+const PROTO: i32 = 2;
 /// How often a node that leaves looks whether its shards have moved.
 const HAND_OVER_POLL: Duration = Duration::from_millis(20);
 

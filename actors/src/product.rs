@@ -24,7 +24,8 @@ use hold::Holds;
 pub(crate) use hold::{Hold, HoldAnswer, HoldId, Wanted, want};
 
 use crate::{
-    command::{ProductCommand, Reply},
+    cache::Part,
+    command::{Changed, ProductCommand, Reply},
     entity::{Context, Outcome, ReplyTo, conclude, done, refused},
     lane,
 };
@@ -58,6 +59,17 @@ pub(crate) struct State(Option<Known>);
 struct Known {
     product: Arc<Product>,
     holds: Holds,
+}
+
+impl Known {
+    /// Returns the versions that are committed.
+    fn versions(&self) -> Changed {
+        Changed {
+            product_id: self.product.id,
+            version: self.product.version,
+            stock_version: self.holds.committed().version,
+        }
+    }
 }
 
 impl Actor for ProductActor {
@@ -94,6 +106,7 @@ impl Actor for ProductActor {
             ProductMessage::Kept(hold, level) => {
                 if let Some(known) = known {
                     known.holds.kept(&myself, &known.product, hold, level);
+                    self.context.shared.caches.changed(known.versions(), Part::Stock);
                 }
             }
             ProductMessage::Broken(hold) => {

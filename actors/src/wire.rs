@@ -26,6 +26,9 @@ pub use envelope::{
 /// The version byte that opens every frame.
 pub const WIRE_VERSION: u8 = 1;
 
+/// In the place of a service's number: the envelope holds a message to the node itself.
+pub const TO_THE_NODE: u8 = u8::MAX;
+
 /// The longest frame, version byte included, in bytes.
 pub const MAX_FRAME_BYTES: usize = 1 << 20;
 

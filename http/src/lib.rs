@@ -43,4 +43,4 @@ mod token;
 
 pub use options::EdgeOptions;
 pub use start::{Edge, EdgeError, EdgeHandle};
-pub use token::KeyError;
+pub use token::{KeyError, TokenCacheStats};

@@ -16,7 +16,7 @@ pub(crate) struct List<T> {
 }
 
 impl<T: Serialize> List<T> {
-    /// Answers a page, which was read from the database.
+    /// Answers a page, which was read from the database just now unless it is marked otherwise.
     pub(crate) fn page<D, K>(list: &ListRequest<K>, page: Page<D, K>) -> Result<Reply, Problem>
     where
         T: From<D>,

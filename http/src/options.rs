@@ -31,6 +31,8 @@ pub struct EdgeOptions {
     pub access_token_ttl: Duration,
     /// How long a refresh token is good for; the sessions' owners must be told the same.
     pub refresh_token_ttl: Duration,
+    /// Access tokens whose verification is remembered; 0: none.
+    pub tokens_kept: u64,
     /// Holds the signing keys as `<kid>.pem` (PKCS#8, Ed25519), of which the last by name signs;
     /// `None`: the keys that the nodes share in the database.
     pub signing_key_dir: Option<PathBuf>,
@@ -53,6 +55,7 @@ impl Default for EdgeOptions {
             audience: "holdfast".to_owned(),
             access_token_ttl: ACCESS_TOKEN_TTL_MAX,
             refresh_token_ttl: Duration::from_hours(30 * 24),
+            tokens_kept: 10_000,
             signing_key_dir: None,
             payment_providers: vec![PaymentProvider::Manual, PaymentProvider::Test],
         }

@@ -4,6 +4,7 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use holdfast_domain::account::ACCESS_TOKEN_TTL_MAX;
 use tokio::net::TcpListener;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     account, edge, operations,
@@ -13,7 +14,7 @@ use crate::{
     server::Server,
     service::EdgeService,
     shop::Shop,
-    token::{AccessTokens, KeyError, KeySource},
+    token::{AccessTokens, KeyError, KeySource, TokenCacheStats, VerifiedTokens},
 };
 
 /// Why an edge did not start.
@@ -77,7 +78,11 @@ async fn start(
     };
     let service = EdgeService::new(RouteTable::new(operations::ops_routes(&edge)), &options, None);
     let ops = Server::start(ops, service, &options);
+    let verified = edge.tokens().verified().clone();
+    let refreshing = tokio::spawn(async move { edge.tokens().keep_fresh().await });
     Ok(EdgeHandle {
+        verified,
+        _refreshing: AbortOnDropHandle::new(refreshing),
         api,
         ops,
         api_addr,
@@ -97,6 +102,9 @@ pub(crate) fn api_routes(edge: &edge::Edge) -> Vec<Route> {
 /// A running edge. Dropping it cuts everything off at once.
 #[derive(Debug)]
 pub struct EdgeHandle {
+    verified: VerifiedTokens,
+    /// Keeps the keys fresh; ends with the edge.
+    _refreshing: AbortOnDropHandle<()>,
     api: Option<Server>,
     ops: Server,
     api_addr: Option<SocketAddr>,
@@ -112,6 +120,11 @@ impl EdgeHandle {
     /// Returns where operations are served.
     pub fn ops_addr(&self) -> SocketAddr {
         self.ops_addr
+    }
+
+    /// Returns what the memory of verified tokens has done since the start, and what it holds.
+    pub fn token_cache_stats(&self) -> TokenCacheStats {
+        self.verified.stats()
     }
 
     /// Stops accepting, lets requests in progress finish within `grace`, then cuts them off.

@@ -7,6 +7,7 @@
 mod access;
 mod keys;
 mod refresh;
+mod verified;
 
 pub(crate) use access::AccessTokens;
 #[cfg(test)]
@@ -14,3 +15,5 @@ pub(crate) use access::test_key;
 pub use keys::KeyError;
 pub(crate) use keys::{Jwk, KeySource};
 pub(crate) use refresh::RefreshToken;
+pub use verified::TokenCacheStats;
+pub(crate) use verified::VerifiedTokens;

@@ -25,8 +25,8 @@ pub use error::{ConfigError, Violation};
 pub use nodes::{NodeSettings, Role};
 pub use secret::Secret;
 pub use sections::{
-    AuthSettings, ClusterSettings, EntitySettings, HttpSettings, LaneSettings, LimitSettings, LinkSettings,
-    MembershipSettings, OrderSettings, PostgresSettings, TimeoutSettings,
+    AuthSettings, CacheSettings, ClusterSettings, EntitySettings, HttpSettings, LaneSettings, LimitSettings,
+    LinkSettings, MembershipSettings, OrderSettings, PostgresSettings, TimeoutSettings,
 };
 
 /// Everything a cluster can be told.
@@ -45,6 +45,8 @@ pub struct Config {
     pub orders: OrderSettings,
     /// Admission.
     pub limits: LimitSettings,
+    /// What edges keep.
+    pub cache: CacheSettings,
     /// Group commit.
     pub lane: LaneSettings,
     /// Entities held in memory.
@@ -68,6 +70,7 @@ impl Default for Config {
             auth: AuthSettings::default(),
             orders: OrderSettings::default(),
             limits: LimitSettings::default(),
+            cache: CacheSettings::default(),
             lane: LaneSettings::default(),
             entities: EntitySettings::default(),
             membership: MembershipSettings::default(),

@@ -1,17 +1,19 @@
 //! Products and stock.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use holdfast_domain::{
     Caller, Movement, Product, ProductId, Refusal, StockLevel,
     access::{may_edit_product, may_see_product},
     product::ProductPatch,
 };
-use holdfast_store::{Page, PageRequest, ProductFilter, ProductKey, ProductSort};
+use holdfast_store::{Page, PageRequest, ProductFilter, ProductKey, ProductSort, StockedProduct, StoreError};
+use tokio::time::timeout;
 
 use super::{Client, Freshness, Read};
 use crate::{
     Error,
+    cache::{FromDatabase, FromOwner, ListKey, sees_only_active},
     command::{
         Adjusted, Adjustment, By, CallContext, Done, Mutation, NewProduct, ProductCommand, Request,
         StockTarget,
@@ -53,12 +55,9 @@ impl Client {
         freshness: Freshness,
     ) -> Result<Read<Product>, Error> {
         let read = self
-            .product_and_stock(context, viewer, id, freshness, |(product, _)| product.version)
+            .product_and_stock(context, viewer, id, freshness, |found| found.product.version)
             .await?;
-        Ok(Read {
-            value: read.value.0,
-            staleness_ms: read.staleness_ms,
-        })
+        Ok(read.map(|found| Arc::unwrap_or_clone(found).product))
     }
 
     /// Reads the counters of a product that `viewer` may see.
@@ -73,12 +72,9 @@ impl Client {
         freshness: Freshness,
     ) -> Result<Read<StockLevel>, Error> {
         let read = self
-            .product_and_stock(context, viewer, id, freshness, |(_, level)| level.version)
+            .product_and_stock(context, viewer, id, freshness, |found| found.stock.version)
             .await?;
-        Ok(Read {
-            value: read.value.1,
-            staleness_ms: read.staleness_ms,
-        })
+        Ok(read.map(|found| found.stock))
     }
 
     async fn product_and_stock(
@@ -87,30 +83,76 @@ impl Client {
         viewer: Option<&Caller>,
         id: ProductId,
         freshness: Freshness,
-        version: impl Fn(&(Product, StockLevel)) -> i64 + Send,
-    ) -> Result<Read<(Product, StockLevel)>, Error> {
-        let owned = if freshness.linearizable {
-            None
-        } else {
-            self.product_from_owner(context, id).await?
-        };
+        version: impl Fn(&StockedProduct) -> i64,
+    ) -> Result<Read<Arc<StockedProduct>>, Error> {
         let is_enough =
-            |found: &(Product, StockLevel)| freshness.min_version.is_none_or(|least| version(found) >= least);
-        let found = match owned.filter(is_enough) {
-            Some(found) => found,
-            None => {
+            |found: &StockedProduct| freshness.min_version.is_none_or(|least| version(found) >= least);
+        let near = if freshness.linearizable {
+            None
+        } else if self.shared.caches.products.is_enabled() && sees_only_active(viewer) {
+            self.product_kept_or_told(context, id, &is_enough).await?
+        } else {
+            self.product_from_owner(context, id).await?.map(Read::fresh)
+        };
+        let read = match near.filter(|read| is_enough(&read.value)) {
+            Some(read) => read,
+            None => Read::fresh(
                 self.await_version(freshness.min_version, context.budget, async || {
-                    let found = self.shared.store.product(id).await?.ok_or(Refusal::NotFound)?;
-                    let found = (found.product, found.stock);
+                    let found = self.product_from_database(context, id).await?;
                     Ok((version(&found), found))
                 })
-                .await?
-            }
+                .await?,
+            ),
         };
-        if !may_see_product(viewer, &found.0) {
+        if !may_see_product(viewer, &read.value.product) {
             return Err(Refusal::NotFound.into());
         }
-        Ok(Read::fresh(found))
+        Ok(read)
+    }
+
+    /// Reads what this node keeps, or else asks the owner together with whoever else asks;
+    /// `None` when no owner can be reached.
+    async fn product_kept_or_told(
+        &self,
+        context: &CallContext,
+        id: ProductId,
+        is_enough: impl Fn(&StockedProduct) -> bool,
+    ) -> Result<Option<Read<Arc<StockedProduct>>>, Error> {
+        let products = &self.shared.caches.products;
+        if let Some(kept) = products.get(id, is_enough) {
+            return Ok(Some(Read {
+                value: kept.found,
+                staleness_ms: kept.staleness_ms,
+            }));
+        }
+        let (client, context) = (self.clone(), context.clone());
+        let told = products
+            .ask_owner(id, move || {
+                let (client, context) = (client.clone(), context.clone());
+                async move {
+                    match client.product_from_owner(&context, id).await {
+                        Ok(Some(found)) => FromOwner::Found(found),
+                        Err(Error::Refused { .. }) => FromOwner::Absent,
+                        Ok(None) => FromOwner::Nobody,
+                        Err(error) => {
+                            tracing::error!(
+                                error = &error as &dyn std::error::Error,
+                                "an owner could not be read from"
+                            );
+                            FromOwner::Nobody
+                        }
+                    }
+                }
+            })
+            .await;
+        match told.said {
+            FromOwner::Found(value) => Ok(Some(Read {
+                value,
+                staleness_ms: told.staleness_ms,
+            })),
+            FromOwner::Absent => Err(Refusal::NotFound.into()),
+            FromOwner::Nobody => Ok(None),
+        }
     }
 
     /// Reads from the owner's memory; `None` when no owner can be reached, for then the database can.
@@ -118,18 +160,46 @@ impl Client {
         &self,
         context: &CallContext,
         id: ProductId,
-    ) -> Result<Option<(Product, StockLevel)>, Error> {
+    ) -> Result<Option<Arc<StockedProduct>>, Error> {
         let context = CallContext {
             budget: context.budget.min(OWNER_PATIENCE),
             ..context.clone()
         };
         match self
-            .ask(Request::Product(ProductCommand::Read(id)), &context, None)
+            .ask::<(Product, StockLevel)>(Request::Product(ProductCommand::Read(id)), &context, None)
             .await
         {
-            Ok(done) => Ok(Some(done.value)),
+            Ok(done) => {
+                let (product, stock) = done.value;
+                Ok(Some(Arc::new(StockedProduct { product, stock })))
+            }
             Err(Error::Unavailable { .. }) => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Reads from the database, in a statement that begins from now on.
+    async fn product_from_database(
+        &self,
+        context: &CallContext,
+        id: ProductId,
+    ) -> Result<Arc<StockedProduct>, Error> {
+        let store = self.shared.store.clone();
+        let reading = self.shared.caches.products.ask_database(id, move || {
+            let store = store.clone();
+            async move {
+                match store.product(id).await {
+                    Ok(Some(found)) => FromDatabase::Found(Arc::new(found)),
+                    Ok(None) => FromDatabase::Absent,
+                    Err(error) => FromDatabase::Failed(not_read(error)),
+                }
+            }
+        });
+        match timeout(context.budget, reading).await {
+            Ok(FromDatabase::Found(found)) => Ok(found),
+            Ok(FromDatabase::Absent) => Err(Refusal::NotFound.into()),
+            Ok(FromDatabase::Failed(reason)) => Err(Error::unavailable(reason)),
+            Err(_) => Err(Error::unavailable("the budget was spent on reading")),
         }
     }
 
@@ -139,8 +209,32 @@ impl Client {
         filter: &ProductFilter,
         sort: ProductSort,
         page: &PageRequest<ProductKey>,
-    ) -> Result<Page<Product, ProductKey>, Error> {
-        Ok(self.shared.store.products_list(filter, sort, page).await?)
+        freshness: Freshness,
+    ) -> Result<Read<Page<Product, ProductKey>>, Error> {
+        let lists = &self.shared.caches.lists;
+        let key =
+            ListKey::public(filter, sort, page).filter(|_| lists.is_enabled() && !freshness.linearizable);
+        let Some(key) = key else {
+            return Ok(Read::fresh(
+                self.shared.store.products_list(filter, sort, page).await?,
+            ));
+        };
+        let (store, asked) = (self.shared.store.clone(), key.clone());
+        let found = lists
+            .get(&key, move || {
+                let (store, asked) = (store.clone(), asked.clone());
+                async move {
+                    let (filter, sort, page) = asked.question();
+                    let found = store.products_list(&filter, sort, &page).await;
+                    found.map(Arc::new).map_err(not_read)
+                }
+            })
+            .await
+            .map_err(Error::unavailable)?;
+        Ok(Read {
+            value: Arc::unwrap_or_clone(found.page),
+            staleness_ms: found.staleness_ms,
+        })
     }
 
     /// Edits the catalogue's part of a product.
@@ -247,5 +341,19 @@ impl Client {
             return Err(Refusal::NotFound.into());
         }
         Ok(self.shared.store.movements_list(id, page).await?)
+    }
+}
+
+/// Tells why the database could not be read from, to those who shared the statement; logs it once.
+fn not_read(error: StoreError) -> &'static str {
+    match Error::from(error) {
+        Error::Unavailable { reason, .. } => reason,
+        error => {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "a statement that several readers share has failed"
+            );
+            "a statement that several readers share has failed"
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::{fmt, net::SocketAddr, time::Duration};
 
 use holdfast_store::Service;
 
-use crate::{hashing::HashingOptions, link::TlsFiles};
+use crate::{cache::CacheOptions, hashing::HashingOptions, link::TlsFiles};
 
 /// Configuration of a [`Node`](super::Node).
 #[derive(Clone)]
@@ -49,6 +49,8 @@ pub struct NodeOptions {
     pub batch_intents: usize,
     /// Intents that may wait for the next commit.
     pub waiting_intents: usize,
+    /// What the edge keeps of the catalogue.
+    pub cache: CacheOptions,
     /// How passwords are hashed.
     pub hashing: HashingOptions,
     /// How long a refresh token is good.
@@ -83,6 +85,7 @@ impl NodeOptions {
             entity_idle: Duration::from_mins(5),
             batch_intents: 256,
             waiting_intents: 8_192,
+            cache: CacheOptions::default(),
             hashing: HashingOptions::default(),
             refresh_token_ttl: Duration::from_hours(720),
             payment_deadline: Duration::from_mins(15),

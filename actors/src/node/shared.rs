@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use super::{Ended, NodeOptions};
 use crate::{
     access::AccessView,
+    cache::Caches,
     client::{ClusterView, NodeView, ShardView},
     clock::PgClock,
     hashing::Hasher,
@@ -40,6 +41,7 @@ pub(crate) struct Inner {
     pub(crate) link: Link,
     pub(crate) hasher: Hasher,
     pub(crate) access: AccessView,
+    pub(crate) caches: Caches,
     pub(crate) shards: Shards,
     pub(crate) pulse: Pulse,
     pub(crate) in_progress: InProgress,
@@ -64,8 +66,10 @@ impl Inner {
         link: Link,
         hasher: Hasher,
     ) -> Self {
+        let is_edge = options.roles.iter().any(|role| role == "edge");
         Self {
             node_id,
+            caches: Caches::new(options.cache, is_edge),
             pulse: Pulse::new(),
             in_progress: InProgress::default(),
             options,

@@ -1,11 +1,11 @@
-//! What a node does now and then: feeds, sweeps, passivation.
+//! What a node does now and then: feeds, sweeps, passivation, news to peers.
 
 use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Shared;
-use crate::{link::LinkEvent, membership::MembershipMessage, order};
+use crate::{cache, link::LinkEvent, membership::MembershipMessage, order};
 
 /// How often changes of access are read. The bound on how long a revoked session lives is a second.
 const ACCESS_POLL: Duration = Duration::from_millis(250);
@@ -38,6 +38,7 @@ async fn run(shared: Shared) {
             every(PASSIVATE, async || passivate(&shared)),
             every(PURGE, || purge(&shared)),
             follow_link(&shared),
+            cache::keep_pushing(&shared),
         );
     };
     tokio::select! {

@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::{Known, hold::Holds};
 use crate::{
+    cache::Part,
     command::{By, NewProduct, Reply},
     entity::{Context, Fault, Outcome, done, refused},
     operations,
@@ -71,10 +72,12 @@ pub(super) async fn create(
         .await
     {
         Ok(()) => {
-            *known = Some(Known {
+            let made = Known {
                 product: Arc::new(product.clone()),
                 holds: Holds::new(level),
-            });
+            };
+            context.shared.caches.changed(made.versions(), Part::Catalogue);
+            *known = Some(made);
             done(Reply::Product(product))
         }
         Err(error) => not_saved(context, by, error).await,
@@ -149,6 +152,7 @@ async fn save(
     {
         Ok(()) => {
             known.product = Arc::new(product);
+            context.shared.caches.changed(known.versions(), Part::Catalogue);
             done(reply)
         }
         Err(error) => not_saved(context, by, error).await,

@@ -1,6 +1,6 @@
 //! Listing products.
 
-use holdfast_actors::client::{ProductFilter, ProductKey, ProductPosition, ProductSort};
+use holdfast_actors::client::{Freshness, ProductFilter, ProductKey, ProductPosition, ProductSort};
 use holdfast_domain::{Caller, ProductStatus, UserId, text};
 use warp::{Filter, http::Method};
 
@@ -10,7 +10,7 @@ use crate::{
     list::List,
     openapi::schema,
     problem::Problem,
-    request::{ListRequest, Query, invalid_cursor, query},
+    request::{ListRequest, Query, freshness, invalid_cursor, query},
     route::{Answer, Route, path_of},
 };
 
@@ -23,7 +23,11 @@ pub(super) fn route(edge: &Edge) -> Route {
     Route::new(
         Method::GET,
         template,
-        at.and(edge.viewer()).and(query()).and(edge.itself()).then(list),
+        at.and(edge.viewer())
+            .and(query())
+            .and(freshness())
+            .and(edge.itself())
+            .then(list),
     )
 }
 
@@ -39,10 +43,16 @@ pub(super) fn route(edge: &Edge) -> Route {
         ("seller_id" = Option<Uuid>, Query, description = "Only products of this seller."),
         ("sort" = Option<schema::ProductSortName>, Query, description = "The list's order; `-created_at` without it."),
         ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query),
+        ("Cache-Control" = Option<String>, Header),
     ),
     responses((status = 200, description = "A page of products.", body = List<ProductBody>)),
 )]
-pub(crate) async fn list(viewer: Option<Caller>, mut query: Query, edge: Edge) -> Answer {
+pub(crate) async fn list(
+    viewer: Option<Caller>,
+    mut query: Query,
+    freshness: Freshness,
+    edge: Edge,
+) -> Answer {
     let list = ListRequest::<ProductKey>::take(&mut query)?;
     let sort = query.parse::<ProductSort>("sort").unwrap_or_default();
     let filter = ProductFilter {
@@ -57,8 +67,11 @@ pub(crate) async fn list(viewer: Option<Caller>, mut query: Query, edge: Edge) -
     }
     query.finish()?;
     check_key(sort, list.after.as_ref())?;
-    let page = edge.shop().products(&filter, sort, &list.page()).await?;
-    List::<ProductBody>::page(&list, page)
+    let read = edge
+        .shop()
+        .products(&filter, sort, &list.page(), freshness)
+        .await?;
+    Ok(List::<ProductBody>::page(&list, read.value)?.stale_by(read.staleness_ms))
 }
 
 /// Checks that a cursor's key is one of this order; only a made-up cursor's is not.

@@ -11,13 +11,19 @@ use jsonwebtoken::{Algorithm, Header, Validation, get_current_timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::keys::{Jwk, KeyError, KeyRing, KeySource};
+use super::{
+    keys::{Jwk, KeyError, KeyRing, KeySource},
+    verified::{TokenHash, Verified, VerifiedTokens},
+};
 use crate::options::EdgeOptions;
 
 /// How far two nodes' clocks may be apart, in seconds.
 const LEEWAY_S: u64 = 5;
 /// How often an unknown `kid` may make a node look for new keys, in seconds.
 const RELOAD_INTERVAL_S: u64 = 5;
+/// How often the keys are loaded again, so that one that was retired stops verifying: within a minute,
+/// while they can be loaded.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(30);
 /// Longer texts are not tokens of ours.
 const TOKEN_MAX_BYTES: usize = 2048;
 
@@ -51,6 +57,11 @@ pub(crate) struct AccessToken {
 /// Signs and verifies access tokens.
 pub(crate) struct AccessTokens {
     keys: ArcSwap<KeyRing>,
+    /// Counts the times that other keys took the place of those before.
+    generation: AtomicU64,
+    /// One load at a time: of two, the keys loaded last stand.
+    loading: tokio::sync::Mutex<()>,
+    verified: VerifiedTokens,
     source: KeySource,
     reloaded_at: AtomicU64,
     validation: Validation,
@@ -75,6 +86,9 @@ impl AccessTokens {
         validation.set_required_spec_claims(&["iss", "aud", "sub", "nbf", "exp"]);
         Self {
             keys: ArcSwap::from_pointee(keys),
+            generation: AtomicU64::new(0),
+            loading: tokio::sync::Mutex::default(),
+            verified: VerifiedTokens::new(options.tokens_kept, options.access_token_ttl),
             source,
             reloaded_at: AtomicU64::new(get_current_timestamp()),
             validation,
@@ -118,11 +132,18 @@ impl AccessTokens {
 
     /// Verifies a token and returns whom it names.
     ///
-    /// A `kid` that is not known may be that of a key made since: then the keys are loaded again, at
+    /// A token that was verified before is remembered, until its `exp` and while the keys stand. A
+    /// `kid` that is not known may be that of a key made since: then the keys are loaded again, at
     /// most every [`RELOAD_INTERVAL_S`].
     pub(crate) async fn verify(&self, token: &str) -> Result<Caller, InvalidToken> {
         if token.len() > TOKEN_MAX_BYTES {
             return Err(InvalidToken);
+        }
+        let hash = TokenHash::of(token);
+        // Before the keys: should others take their place in between, this remembers for nothing.
+        let generation = self.generation.load(Ordering::Acquire);
+        if let Some(caller) = self.verified.get(&hash, generation, get_current_timestamp()) {
+            return Ok(caller);
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| InvalidToken)?;
         let kid = header.kid.ok_or(InvalidToken)?;
@@ -133,11 +154,31 @@ impl AccessTokens {
         let key = &keys.find(&kid).ok_or(InvalidToken)?.key;
         let verified = jsonwebtoken::decode::<Claims>(token, key, &self.validation);
         let claims = verified.map_err(|_| InvalidToken)?.claims;
-        Ok(Caller {
+        let caller = Caller {
             user_id: claims.sub,
             session_id: claims.sid,
             role: claims.role,
-        })
+        };
+        let verified = Verified {
+            caller,
+            expires_at: claims.exp,
+            generation,
+        };
+        self.verified.put(hash, verified);
+        Ok(caller)
+    }
+
+    /// Returns the memory of tokens that were verified.
+    pub(crate) fn verified(&self) -> &VerifiedTokens {
+        &self.verified
+    }
+
+    /// Loads the keys again and again, for ever.
+    pub(crate) async fn keep_fresh(&self) {
+        loop {
+            tokio::time::sleep(REFRESH_INTERVAL).await;
+            self.load_again().await;
+        }
     }
 
     /// Returns the public keys that verify tokens.
@@ -157,8 +198,17 @@ impl AccessTokens {
         if !is_due || claim().is_err() {
             return;
         }
+        self.load_again().await;
+    }
+
+    async fn load_again(&self) {
+        let _one = self.loading.lock().await;
         match self.source.load().await {
-            Ok(keys) => self.keys.store(keys.into()),
+            Ok(keys) if keys.has_same_keys(&self.keys.load()) => {}
+            Ok(keys) => {
+                self.keys.store(keys.into());
+                self.generation.fetch_add(1, Ordering::AcqRel);
+            }
             Err(error) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,

@@ -165,6 +165,15 @@ impl KeyRing {
         })
     }
 
+    /// Tells whether these are the very keys of `other`, in the same order.
+    pub(super) fn has_same_keys(&self, other: &Self) -> bool {
+        let names = |ring: &Self| {
+            let name = |key: &VerifyingKey| (key.kid.clone(), key.public.clone());
+            ring.verifiers.iter().map(name).collect::<Vec<_>>()
+        };
+        names(self) == names(other)
+    }
+
     /// Returns the newest key and its id.
     pub(super) fn signer(&self) -> (&str, &EncodingKey) {
         (&self.verifiers[0].kid, &self.signer)

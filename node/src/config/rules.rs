@@ -15,6 +15,11 @@ const MAX_NODES: usize = 64;
 /// poll look like a death.
 const MIN_HEARTBEATS_TO_SUSPECT: u32 = 4;
 
+/// The least that caches are given, in bytes: less would hold hardly anything.
+const MIN_CACHE_BYTES: u64 = 1 << 20;
+/// The longest that anything may be served from a cache.
+const MAX_CACHE_AGE: Duration = Duration::from_mins(1);
+
 /// A broken rule, before it is known where the value came from.
 pub(super) struct Broken {
     pub(super) field: String,
@@ -43,9 +48,21 @@ pub(super) fn check(config: &Config) -> Vec<Broken> {
     let mut broken = Vec::new();
     bounds(config, &mut broken);
     durations(config, &mut broken);
+    cache(config, &mut broken);
     tls(config, &mut broken);
     nodes(config, &mut broken);
     broken
+}
+
+fn cache(config: &Config, broken: &mut Vec<Broken>) {
+    if config.cache.max_bytes < MIN_CACHE_BYTES {
+        let message = format!("must be at least {MIN_CACHE_BYTES}; `enabled = false` keeps nothing");
+        broken.push(Broken::new("cache.max_bytes", message));
+    }
+    if config.cache.max_age.is_zero() || config.cache.max_age > MAX_CACHE_AGE {
+        let message = "must be more than 0 and at most a minute; `enabled = false` keeps nothing";
+        broken.push(Broken::new("cache.max_age", message));
+    }
 }
 
 fn bounds(config: &Config, broken: &mut Vec<Broken>) {

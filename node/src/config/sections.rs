@@ -177,6 +177,33 @@ impl Default for LimitSettings {
     }
 }
 
+/// `[cache]`: what an edge keeps of the public catalogue, and of tokens that it has verified.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CacheSettings {
+    /// Whether anything is kept.
+    pub enabled: bool,
+    /// How much of the catalogue, in bytes: three quarters for products, the
+    /// rest for pages of lists.
+    pub max_bytes: u64,
+    /// How old it may be when it is served.
+    #[serde(with = "humantime_serde")]
+    pub max_age: Duration,
+    /// Verified access tokens, at most; about 300 bytes each.
+    pub tokens: u64,
+}
+
+impl Default for CacheSettings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            max_bytes: 64 << 20,
+            max_age: Duration::from_secs(1),
+            tokens: 10_000,
+        }
+    }
+}
+
 /// `[lane]`: group commit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

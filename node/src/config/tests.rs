@@ -132,6 +132,19 @@ fn a_rule_that_a_default_breaks_points_at_the_section() {
 }
 
 #[test]
+fn a_cache_that_could_hold_nothing_or_serve_old_things_is_refused() {
+    for (setting, field) in [
+        ("max_bytes = 1000", "cache.max_bytes"),
+        ("max_age = \"0s\"", "cache.max_age"),
+        ("max_age = \"61s\"", "cache.max_age"),
+    ] {
+        let message = refusal(&format!("[cache]\n{setting}"));
+        assert!(message.contains(field), "{message}");
+    }
+    assert!(load("[cache]\nmax_age = \"1m\"\ntokens = 0").is_ok());
+}
+
+#[test]
 fn all_broken_rules_are_told_at_once() {
     let message = refusal("[lane]\nmax_batch = 0\n[http]\nbody_limit = 0");
     assert_eq!(message.lines().count(), 2, "{message}");

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use holdfast_actors::{HashingOptions, NodeOptions, link::TlsFiles};
+use holdfast_actors::{CacheOptions, HashingOptions, NodeOptions, link::TlsFiles};
 use holdfast_http::EdgeOptions;
 
 use crate::config::Config;
@@ -43,6 +43,11 @@ pub fn node_options(config: &Config, plan: &NodePlan) -> anyhow::Result<NodeOpti
     options.entity_idle = config.entities.idle_after;
     options.batch_intents = config.lane.max_batch;
     options.waiting_intents = config.lane.max_waiting;
+    options.cache = CacheOptions {
+        enabled: config.cache.enabled,
+        max_bytes: config.cache.max_bytes,
+        max_age: config.cache.max_age,
+    };
     options.hashing = hashing_options(config);
     options.refresh_token_ttl = config.auth.refresh_token_ttl;
     options.payment_deadline = config.orders.payment_deadline;
@@ -75,6 +80,11 @@ pub(super) fn edge_options(config: &Config) -> EdgeOptions {
         audience: config.auth.audience.clone(),
         access_token_ttl: config.auth.access_token_ttl,
         refresh_token_ttl: config.auth.refresh_token_ttl,
+        tokens_kept: if config.cache.enabled {
+            config.cache.tokens
+        } else {
+            0
+        },
         signing_key_dir: config.auth.signing_key_dir.clone(),
         payment_providers: config.orders.payment_providers.clone(),
     }

@@ -90,7 +90,7 @@ impl FromStr for ProductSort {
 }
 
 /// Where a product stands in a list, in the terms of the list's order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ProductPosition {
     /// When it was made, for [`ProductSort::Oldest`] and [`ProductSort::Newest`].
     CreatedAt(Timestamp),
@@ -101,7 +101,7 @@ pub enum ProductPosition {
 }
 
 /// The key of a page of products: belongs to one order, and outlives inserts and edits of others.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ProductKey {
     /// The list's order.
     pub sort: ProductSort,

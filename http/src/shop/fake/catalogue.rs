@@ -47,14 +47,15 @@ impl Shop {
         _: &ProductFilter,
         sort: ProductSort,
         page: &PageRequest<ProductKey>,
-    ) -> Result<Page<Product, ProductKey>, Error> {
+        freshness: Freshness,
+    ) -> Result<Read<Page<Product, ProductKey>>, Error> {
         let product_id = ProductId::mint(NOW, [2; 10]);
         let position = match sort {
             ProductSort::Oldest | ProductSort::Newest => ProductPosition::CreatedAt(NOW),
             ProductSort::Cheapest | ProductSort::Dearest => ProductPosition::Price(1_999),
             ProductSort::Name => ProductPosition::Name("Mug".to_owned()),
         };
-        self.page(
+        let page = self.page(
             page,
             product(product_id),
             ProductKey {
@@ -62,7 +63,8 @@ impl Shop {
                 position,
                 product_id,
             },
-        )
+        )?;
+        self.read(freshness, page)
     }
 
     pub(crate) async fn product_edit(

@@ -139,3 +139,61 @@ async fn claims_of_another_issuer_audience_or_time_are_refused() {
         );
     }
 }
+
+/// Tokens of keys in a directory, from which they are loaded again.
+async fn tokens_of(dir: &tempfile::TempDir) -> AccessTokens {
+    let source = KeySource::Directory(dir.path().to_owned());
+    AccessTokens::load(source, &EdgeOptions::default())
+        .await
+        .expect("keys")
+}
+
+#[tokio::test]
+async fn a_token_is_verified_once_and_remembered() {
+    let tokens = tokens(&[("a", &test_key())]);
+    let caller = caller();
+    let text = tokens.sign(&caller).expect("a token").text;
+    for _ in 0..3 {
+        assert_eq!(tokens.verify(&text).await, Ok(caller));
+    }
+    let forged = forge(&text, 1, |claims| claims["role"] = json!("admin"));
+    assert_eq!(tokens.verify(&forged).await, Err(InvalidToken));
+    let stats = tokens.verified().stats();
+    assert_eq!((stats.hits, stats.misses, stats.entries), (2, 2, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_was_retired_stops_verifying_within_a_minute() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let retired = test_key();
+    std::fs::write(dir.path().join("1.pem"), &retired).expect("a file");
+    std::fs::write(dir.path().join("2.pem"), test_key()).expect("a file");
+    let tokens = std::sync::Arc::new(tokens_of(&dir).await);
+    let old = signed_with(&retired, "1", &claims());
+    let new = tokens.sign(&caller()).expect("a token").text;
+    for token in [&old, &old, &new] {
+        assert!(tokens.verify(token).await.is_ok());
+    }
+    let fresh = std::sync::Arc::clone(&tokens);
+    let refreshing = tokio::spawn(async move { fresh.keep_fresh().await });
+    std::fs::remove_file(dir.path().join("1.pem")).expect("a file");
+    let removed_at = tokio::time::Instant::now();
+    while tokens.verify(&old).await.is_ok() {
+        assert!(removed_at.elapsed() < Duration::from_mins(1));
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert!(tokens.verify(&new).await.is_ok());
+    assert_eq!(tokens.jwks().len(), 1);
+    refreshing.abort();
+}
+
+#[tokio::test]
+async fn keys_that_cannot_be_loaded_again_stand() {
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::write(dir.path().join("1.pem"), test_key()).expect("a file");
+    let tokens = tokens_of(&dir).await;
+    let text = tokens.sign(&caller()).expect("a token").text;
+    std::fs::remove_file(dir.path().join("1.pem")).expect("a file");
+    tokens.load_again().await;
+    assert!(tokens.verify(&text).await.is_ok());
+}
