@@ -4,11 +4,13 @@ mod answer;
 mod cluster;
 pub(crate) mod launched;
 mod person;
+mod scrape;
 mod wait;
 
 pub(crate) use answer::Answer;
 pub(crate) use cluster::Cluster;
 pub(crate) use person::{PASSWORD, Person, order, product};
+pub(crate) use scrape::Scrape;
 pub(crate) use wait::eventually;
 
 /// Makes an idempotency key that nobody has used.

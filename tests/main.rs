@@ -11,6 +11,7 @@ mod cache;
 mod catalogue;
 mod cluster;
 mod idempotency;
+mod metrics;
 mod orders;
 mod selling;
 mod services;

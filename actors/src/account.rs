@@ -124,6 +124,7 @@ impl Actor for Account {
                     return login::unpark(self, &myself, state);
                 }
                 let outcome = login::finish(self, state, &login, is_right).await;
+                self.context.shared.metrics.logins.decided(&outcome);
                 let concluded = conclude(outcome, reply_to);
                 login::unpark(self, &myself, state)?;
                 return concluded;

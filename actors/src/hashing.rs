@@ -1,12 +1,17 @@
 //! Password hashing: argon2id, off the async threads, a bounded number at once.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use argon2::{
     Algorithm, Argon2, Params, Version,
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
 use tokio::sync::Semaphore;
+
+use crate::metrics::HashingMetrics;
 
 /// How hard a password is to guess from its hash. The defaults are OWASP's.
 #[derive(Clone, Copy, Debug)]
@@ -67,11 +72,12 @@ pub(crate) struct Hasher {
     /// A hash of no account's password. Verified for addresses that have no account, so that an
     /// unknown address takes as long as a wrong password.
     decoy: Arc<str>,
+    metrics: HashingMetrics,
 }
 
 impl Hasher {
     /// Starts with nothing to do. Hashes once, for the decoy.
-    pub(crate) fn new(options: HashingOptions) -> Result<Self, HashingError> {
+    pub(crate) fn new(options: HashingOptions, metrics: HashingMetrics) -> Result<Self, HashingError> {
         let argon2 = options.argon2()?;
         let decoy = hash(&argon2, &uuid::Uuid::from_bytes(rand::random()).to_string())?;
         Ok(Self {
@@ -80,6 +86,7 @@ impl Hasher {
             admitted: Arc::new(Semaphore::new(options.threads.max(1) + options.waiting)),
             patience: options.patience,
             decoy: decoy.into(),
+            metrics,
         })
     }
 
@@ -108,19 +115,26 @@ impl Hasher {
         &self,
         work: impl FnOnce(&Argon2<'static>) -> Result<T, HashingError> + Send + 'static,
     ) -> Result<T, HashingError> {
-        let _admitted = self
-            .admitted
-            .try_acquire()
-            .map_err(|_| HashingError::Overloaded)?;
+        let overloaded = || {
+            self.metrics.overloaded();
+            HashingError::Overloaded
+        };
+        let _admitted = self.admitted.try_acquire().map_err(|_| overloaded())?;
+        let (waiting, began) = (self.metrics.waits(), Instant::now());
         let running = Arc::clone(&self.running).acquire_owned();
         let running = tokio::time::timeout(self.patience, running)
             .await
-            .map_err(|_| HashingError::Overloaded)?;
-        let argon2 = self.argon2.clone();
+            .map_err(|_| overloaded())?;
+        drop(waiting);
+        self.metrics.waited(began.elapsed());
+        let (argon2, metrics) = (self.argon2.clone(), self.metrics.clone());
         let worked = tokio::task::spawn_blocking(move || {
             // Held by the thread: a caller that goes away does not make room for another.
             let _running = running;
-            work(&argon2)
+            let began = Instant::now();
+            let worked = work(&argon2);
+            metrics.took(began.elapsed());
+            worked
         });
         worked.await.map_err(|_| HashingError::Malformed)?
     }
@@ -145,13 +159,17 @@ fn hash(argon2: &Argon2<'static>, password: &str) -> Result<String, HashingError
 mod tests {
     use super::*;
 
+    fn metrics() -> HashingMetrics {
+        crate::metrics::Metrics::new().expect("distinct names").hashing
+    }
+
     fn hasher() -> Hasher {
-        Hasher::new(HashingOptions {
+        let options = HashingOptions {
             memory_kib: 64,
             passes: 1,
             ..HashingOptions::default()
-        })
-        .expect("sane")
+        };
+        Hasher::new(options, metrics()).expect("sane")
     }
 
     #[tokio::test]
@@ -182,7 +200,7 @@ mod tests {
             waiting: 0,
             ..HashingOptions::default()
         };
-        let hasher = Hasher::new(options).expect("sane");
+        let hasher = Hasher::new(options, metrics()).expect("sane");
         let _busy = hasher.admitted.try_acquire().expect("free");
         assert_eq!(
             hasher.hash("correct horse".into()).await,

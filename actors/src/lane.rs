@@ -14,7 +14,10 @@ mod queue;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use holdfast_domain::StockLevel;
 use holdfast_store::{Batch, Store, StoreError};
@@ -24,7 +27,7 @@ use tokio::sync::oneshot;
 pub(crate) use intent::{Intent, LaneError, OperationIntent, Remembered, StockIntent};
 pub(crate) use queue::{BatchEnd, LaneIdentity, LaneLimits, LaneQueue};
 
-use crate::{clock::PgClock, product::Hold};
+use crate::{clock::PgClock, metrics::Metrics, product::Hold};
 
 /// The longest wait between two attempts at a commit whose outcome is unknown.
 const RETRY_MAX: Duration = Duration::from_millis(500);
@@ -47,10 +50,19 @@ impl ractor::Message for LaneMessage {}
 pub(crate) struct Ticket {
     /// One for each stock intent, in their order.
     holds: Vec<Hold>,
+    submitted_at: Instant,
     reply: oneshot::Sender<Result<Vec<StockLevel>, LaneError>>,
 }
 
 impl Ticket {
+    fn new(holds: Vec<Hold>, reply: oneshot::Sender<Result<Vec<StockLevel>, LaneError>>) -> Self {
+        Self {
+            holds,
+            submitted_at: Instant::now(),
+            reply,
+        }
+    }
+
     fn settle(self, settled: Result<Vec<StockLevel>, LaneError>) {
         match &settled {
             Ok(levels) => {
@@ -75,7 +87,7 @@ pub(crate) async fn commit(
     holds: Vec<Hold>,
 ) -> Result<Vec<StockLevel>, Fault> {
     let (reply, answer) = oneshot::channel();
-    let ticket = Ticket { holds, reply };
+    let ticket = Ticket::new(holds, reply);
     lane.send_message(LaneMessage::Submit(Box::new(intent), ticket))
         .map_err(|_| Fault::Lost)?;
     answer.await.map_err(|_| Fault::Lost)?.map_err(Fault::Lane)
@@ -105,6 +117,7 @@ pub(crate) struct Lane {
     pub(crate) clock: Arc<PgClock>,
     pub(crate) identity: LaneIdentity,
     pub(crate) limits: LaneLimits,
+    pub(crate) metrics: Metrics,
 }
 
 impl Actor for Lane {
@@ -125,6 +138,7 @@ impl Actor for Lane {
         match message {
             LaneMessage::Submit(intent, ticket) => {
                 if let Err(ticket) = queue.submit(*intent, ticket) {
+                    self.metrics.lane.overloaded();
                     ticket.settle(Err(LaneError::Overloaded));
                 }
             }
@@ -139,10 +153,7 @@ impl Actor for Lane {
             // An intent of nothing, behind all others.
             LaneMessage::Barrier(passed) => {
                 let (reply, done) = oneshot::channel();
-                let ticket = Ticket {
-                    holds: Vec::new(),
-                    reply,
-                };
+                let ticket = Ticket::new(Vec::new(), reply);
                 if let Err(ticket) = queue.submit(Intent::default(), ticket) {
                     ticket.settle(Err(LaneError::Overloaded));
                 }
@@ -155,19 +166,24 @@ impl Actor for Lane {
         }
         let batch_id = holdfast_domain::id::uuid_v7(self.clock.now(), rand::random());
         if let Some(batch) = queue.next_batch(batch_id) {
-            let committing = tokio::spawn(commit_batch(self.store.clone(), batch, myself.clone()));
+            let waited = queue.in_flight().map(|ticket| ticket.submitted_at.elapsed());
+            self.metrics.lane.sent(waited);
+            let (store, metrics) = (self.store.clone(), self.metrics.clone());
+            let committing = tokio::spawn(commit_batch(store, batch, myself.clone(), metrics));
             tokio::spawn(async move {
                 if committing.await.is_err() {
                     let _ = myself.send_message(LaneMessage::Failed);
                 }
             });
         }
+        self.metrics.lane.waiting(queue.waiting());
         Ok(())
     }
 }
 
 /// Commits a batch, asking again while the outcome is unknown, for as long as the lane lives.
-async fn commit_batch(store: Store, batch: Batch, lane: ActorRef<LaneMessage>) {
+async fn commit_batch(store: Store, batch: Batch, lane: ActorRef<LaneMessage>, metrics: Metrics) {
+    let began = Instant::now();
     let mut pause = Duration::from_millis(10);
     let end = loop {
         match store.lane_commit(&batch).await {
@@ -187,6 +203,7 @@ async fn commit_batch(store: Store, batch: Batch, lane: ActorRef<LaneMessage>) {
                     error = &error as &dyn std::error::Error,
                     "a commit's outcome is unknown"
                 );
+                metrics.lane.unknown();
                 if lane.get_status() >= ractor::ActorStatus::Stopping {
                     return;
                 }
@@ -195,6 +212,10 @@ async fn commit_batch(store: Store, batch: Batch, lane: ActorRef<LaneMessage>) {
             }
         }
     };
+    metrics.lane.ended(&end, began.elapsed());
+    if matches!(end, BatchEnd::Committed) {
+        metrics.sales.committed(&batch);
+    }
     // Fails only if the lane is gone, and with it everyone who waited.
     let _ = lane.send_message(LaneMessage::Ended(end));
 }

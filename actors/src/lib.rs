@@ -41,6 +41,7 @@ mod lane;
 pub mod link;
 mod map;
 mod membership;
+pub mod metrics;
 mod node;
 mod operations;
 mod order;

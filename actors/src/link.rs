@@ -35,6 +35,7 @@
 //! - *It logs every payload at debug level.* Keep its log target at `info` or above.
 
 mod accept;
+mod calls;
 mod connection;
 mod counters;
 mod dial;
@@ -70,6 +71,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::DropGuard;
 use uuid::Uuid;
 
+pub use calls::CallCounters;
 pub use counters::LinkCounters;
 pub use error::{LinkError, TlsError};
 pub use fault::{Direction, FaultState, FaultSwitch};
@@ -232,8 +234,13 @@ impl Link {
     /// `timeout`, everything else without waiting.
     pub async fn call(&self, peer: Uuid, frame: Vec<u8>, timeout: Duration) -> Result<Vec<u8>, LinkError> {
         let hub = &self.inner.hub;
-        let session = hub.session(peer).ok_or(LinkError::NotConnected)?;
-        session.call(hub.me.id, frame, timeout).await
+        let counted = hub.calls.begin();
+        let result = match hub.session(peer) {
+            Some(session) => session.call(hub.me.id, frame, timeout).await,
+            None => Err(LinkError::NotConnected),
+        };
+        counted.ended(&result);
+        result
     }
 
     /// Follows who comes and goes. A subscriber that lags should look at
@@ -250,6 +257,11 @@ impl Link {
     /// What has passed between this node and all peers since the start.
     pub fn counters(&self) -> LinkCounters {
         self.inner.hub.total.snapshot()
+    }
+
+    /// Calls to all peers since the start, by how they ended.
+    pub fn call_counters(&self) -> CallCounters {
+        self.inner.hub.calls.snapshot()
     }
 
     /// What has passed between this node and one peer. Counts of peers that are neither named nor

@@ -142,6 +142,7 @@ impl Membership {
             .await
         {
             Ok(true) => {
+                self.shared.metrics.membership.declared_dead();
                 let name = self
                     .shared
                     .map()
@@ -201,10 +202,13 @@ impl Membership {
         }
         let wanted = placement::to_claim(&shared.map(), shared.node_id);
         if !wanted.is_empty() {
+            let began = Instant::now();
             match shared.store.shards_claim(shared.node_id, &wanted).await {
                 Ok(claimed) => {
                     tracing::info!(wanted = wanted.len(), claimed = claimed.len(), "claimed shards");
+                    let shards = claimed.len();
                     self.open(claimed).await;
+                    shared.metrics.membership.took_over(shards, began.elapsed());
                     shared.refresh_map().await;
                 }
                 Err(StoreError::Fenced { .. }) => return self.superseded(),
@@ -282,7 +286,7 @@ impl Membership {
     }
 
     async fn hand_over_to(&self, to: NodeId, leases: Vec<Lease>) {
-        let shared = &self.shared;
+        let (shared, began) = (&self.shared, Instant::now());
         let open = leases
             .iter()
             .filter_map(|lease| shared.shards.get(lease.service, lease.shard));
@@ -311,6 +315,10 @@ impl Membership {
                         shard.resume();
                     }
                 }
+                shared
+                    .metrics
+                    .membership
+                    .handed_over(moved.len(), began.elapsed());
                 tracing::info!(moved = moved.len(), %to, "handed over shards");
                 shared.refresh_map().await;
             }

@@ -22,6 +22,7 @@ use crate::{
     inbound::Requests,
     link::{Link, LinkError, LinkOptions},
     membership::heartbeat,
+    metrics::{self, Metrics},
 };
 
 /// The link protocol that this release speaks: 2 knows messages to a node itself.
@@ -44,6 +45,9 @@ pub enum StartError {
     /// The password hashing parameters make no sense.
     #[error("the password hashing parameters make no sense")]
     Hashing,
+    /// The node's metrics contradict each other.
+    #[error("the node's metrics contradict each other")]
+    Metrics(#[from] prometheus::Error),
     /// The thread for heartbeats could not be started.
     #[error("the thread for heartbeats could not be started")]
     Thread(#[source] std::io::Error),
@@ -85,7 +89,9 @@ impl Node {
         let lock_key = i64::from_le_bytes(rand::random());
         let timeout = options.suspect_after;
         let lock = NodeLock::acquire(&options.database_url, node_id, lock_key, timeout).await?;
-        let hasher = Hasher::new(options.hashing).map_err(|_| StartError::Hashing)?;
+        let metrics = Metrics::new()?;
+        let hasher =
+            Hasher::new(options.hashing, metrics.hashing.clone()).map_err(|_| StartError::Hashing)?;
 
         let requests = Arc::new(Requests::default());
         let mut link_options = LinkOptions::new(
@@ -118,7 +124,8 @@ impl Node {
         };
         store.node_join(&member).await?;
 
-        let shared: Shared = Arc::new(Inner::new(node_id, options, store, clock, link, hasher));
+        let shared: Shared = Arc::new(Inner::new(node_id, options, store, clock, link, hasher, metrics));
+        metrics::watch(&shared)?;
         requests.serve(&shared);
         let (root, _) = Actor::spawn(
             None,

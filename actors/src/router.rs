@@ -57,6 +57,19 @@ pub(crate) async fn route(
     context: &CallContext,
     operation: Option<&Operation>,
 ) -> Result<Done<Reply>, Error> {
+    let (began, service) = (Instant::now(), request.target().0);
+    let result = pursue(shared, request, context, operation).await;
+    shared.metrics.router.ended(service, &result, began.elapsed());
+    result
+}
+
+/// Asks until somebody answers or the budget is spent.
+async fn pursue(
+    shared: &Shared,
+    request: Request,
+    context: &CallContext,
+    operation: Option<&Operation>,
+) -> Result<Done<Reply>, Error> {
     let deadline = Instant::now() + context.budget.min(shared.options.call_budget);
     let mut call = Call {
         message_id: Uuid::from_bytes(rand::random()),
@@ -75,6 +88,7 @@ pub(crate) async fn route(
             ControlFlow::Continue(Attempt::Overloaded) => return Err(Error::unavailable("overloaded")),
             ControlFlow::Continue(Attempt::Moved) if call.hops < HOPS_MAX => {
                 call.hops += 1;
+                shared.metrics.router.hop();
                 continue;
             }
             ControlFlow::Continue(Attempt::Moved) => "the shard keeps moving",
@@ -89,6 +103,7 @@ pub(crate) async fn route(
         tokio::time::sleep_until(resume_at).await;
         call.hops = 0;
         pauses += 1;
+        shared.metrics.router.retry();
     }
 }
 
@@ -107,6 +122,7 @@ async fn attempt(
 ) -> ControlFlow<Result<Answer, Error>, Attempt> {
     let (service, shard) = request.shard();
     if shared.shards.get(service, shard).is_some() {
+        shared.metrics.router.here();
         return after_dispatch(shared, dispatch(shared, request.clone(), call.deadline).await).await;
     }
     let map = shared.map();
@@ -130,6 +146,7 @@ async fn attempt(
         epoch: map.ownership(service, shard).epoch,
     };
     drop(map);
+    shared.metrics.router.elsewhere();
     tokio::select! {
         answer = ask(shared, owner, &header, request, budget) => after_call(shared, answer).await,
         // An owner that is paused or cut off does not answer; it need not be waited for once it has
@@ -203,11 +220,13 @@ async fn ask(
 ) -> Result<Answer, CallError> {
     let body = wire::encode(request).map_err(CallError::Wire)?;
     let frame = wire::encode_envelope(header, &body).map_err(CallError::Wire)?;
+    let began = Instant::now();
     let frame = shared
         .link
         .call(owner.0, frame, budget)
         .await
         .map_err(CallError::Link)?;
+    shared.metrics.router.called(began.elapsed());
     let body = wire::decode_reply(&frame)
         .map_err(CallError::Wire)?
         .map_err(CallError::Remote)?;

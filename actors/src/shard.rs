@@ -134,6 +134,11 @@ impl Shard {
         self.entities.passivate(idle_since)
     }
 
+    /// Adds up how many entities of each kind there are.
+    fn count(&self, sums: &mut [usize; 4]) {
+        self.entities.count(sums);
+    }
+
     /// Returns when each idle entity was last asked.
     pub(crate) fn idle_times(&self) -> Vec<Instant> {
         self.entities.idle_times()

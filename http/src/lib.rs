@@ -23,6 +23,7 @@ mod account;
 mod digest;
 mod edge;
 mod list;
+mod metrics;
 mod money;
 mod openapi;
 mod operations;

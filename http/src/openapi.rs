@@ -23,7 +23,7 @@ use crate::{account, operations, order, product};
         (name = "products", description = "The catalogue."),
         (name = "stock", description = "How many units there are, how many are promised, and the ledger that explains both."),
         (name = "orders", description = "From placing to shipping."),
-        (name = "operations", description = "Running the shop. `/v1/cluster` is on the operations listener only."),
+        (name = "operations", description = "Running the shop. `/v1/cluster` and `/metrics` are on the operations listener only."),
     ),
     paths(
         account::register, account::login, account::refresh, account::logout, account::logout_all, account::me,
@@ -33,7 +33,7 @@ use crate::{account, operations, order, product};
         product::adjust, product::set_stock, product::movements,
         order::place, order::get, order::list, order::edit, order::events, order::pay, order::cancel, order::fulfil,
         operations::livez, operations::readyz, operations::openapi, operations::docs, operations::docs_file,
-        operations::problem, operations::cluster,
+        operations::problem, operations::cluster, operations::metrics,
     ),
     components(schemas(
         schema::Problem, schema::ProductSortName, schema::ProductStatusName, schema::OrderRoleName, schema::OrderStatusName,

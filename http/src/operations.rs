@@ -3,11 +3,13 @@
 mod cluster;
 mod docs;
 mod health;
+mod metrics;
 mod problems;
 
 pub(crate) use cluster::__path_cluster;
 pub(crate) use docs::{__path_docs, __path_docs_file, __path_openapi};
 pub(crate) use health::{__path_livez, __path_readyz};
+pub(crate) use metrics::__path_metrics;
 pub(crate) use problems::__path_problem;
 
 use crate::{edge::Edge, route::Route};
@@ -27,7 +29,7 @@ pub(crate) fn api_routes(edge: &Edge) -> Vec<Route> {
 /// Lists the routes of the operations listener.
 pub(crate) fn ops_routes(edge: &Edge) -> Vec<Route> {
     let mut routes = probes(edge);
-    routes.extend([cluster::route(edge), problems::route()]);
+    routes.extend([cluster::route(edge), metrics::route(edge), problems::route()]);
     routes
 }
 

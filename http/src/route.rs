@@ -95,6 +95,16 @@ impl Route {
         self.is_vital
     }
 
+    /// Returns the method.
+    pub(crate) fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// Returns the path's template, such as `/v1/orders/{id}`.
+    pub(crate) fn template(&self) -> &'static str {
+        self.template
+    }
+
     /// Returns method and template, such as `GET /v1/orders/{id}`.
     pub(crate) fn name(&self) -> &Arc<str> {
         &self.name

@@ -14,6 +14,7 @@ use warp::http::{
 };
 
 use crate::{
+    metrics::ListenerMetrics,
     options::EdgeOptions,
     problem::Problem,
     reply::Response,
@@ -45,6 +46,7 @@ pub(crate) struct EdgeService {
     permits: Option<Semaphore>,
     timeout: Duration,
     trusted_proxies: Vec<IpAddr>,
+    metrics: Option<ListenerMetrics>,
 }
 
 impl EdgeService {
@@ -55,6 +57,15 @@ impl EdgeService {
             permits: max_in_flight.map(Semaphore::new),
             timeout: options.request_timeout,
             trusted_proxies: options.trusted_proxies.clone(),
+            metrics: None,
+        }
+    }
+
+    /// Measures what is answered.
+    pub(crate) fn measured(self, metrics: ListenerMetrics) -> Self {
+        Self {
+            metrics: Some(metrics),
+            ..self
         }
     }
 
@@ -64,6 +75,10 @@ impl EdgeService {
         B: Body + Unpin + Send + Sync + 'static,
         B::Error: Into<BoxError>,
     {
+        let measured = self.metrics.as_ref().map(|metrics| {
+            let found = self.table.find(request.method(), request.uri().path());
+            metrics.begin(request.method(), &found)
+        });
         let fresh = Uuid::now_v7();
         let id = RequestId::from_headers(request.headers(), fresh);
         let is_head = request.method() == Method::HEAD;
@@ -84,6 +99,9 @@ impl EdgeService {
             }
         }
         id.put(response.headers_mut());
+        if let Some(measured) = measured {
+            measured.answered(response.status());
+        }
         if is_head { without_body(response) } else { response }
     }
 

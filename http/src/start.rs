@@ -7,7 +7,9 @@ use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
-    account, edge, operations,
+    account, edge,
+    metrics::HttpMetrics,
+    operations,
     options::EdgeOptions,
     order, product,
     route::{Route, RouteTable},
@@ -26,6 +28,9 @@ pub enum EdgeError {
     /// Access tokens would outlive the cluster's memory of sessions that have ended.
     #[error("access tokens must be good for 1 to {} s", ACCESS_TOKEN_TTL_MAX.as_secs())]
     TokenTtl,
+    /// An edge was started for this node before.
+    #[error("the edge's metrics are registered already")]
+    Metrics(#[from] prometheus::Error),
     /// A listener is not bound.
     #[error("a listener has no address")]
     Listener(#[from] io::Error),
@@ -62,6 +67,7 @@ async fn start(
         None => KeySource::Shared(shop.clone()),
     };
     let tokens = AccessTokens::load(source, &options).await?;
+    let metrics = HttpMetrics::new(&shop.metrics())?;
     let edge = edge::Edge::new(shop, tokens, options.clone());
     let ops_addr = ops.local_addr()?;
     let (api, api_addr) = match api {
@@ -71,12 +77,14 @@ async fn start(
                 RouteTable::new(api_routes(&edge)),
                 &options,
                 options.max_in_flight,
-            );
+            )
+            .measured(metrics.of("api"));
             (Some(Server::start(listener, service, &options)), Some(address))
         }
         None => (None, None),
     };
-    let service = EdgeService::new(RouteTable::new(operations::ops_routes(&edge)), &options, None);
+    let service = EdgeService::new(RouteTable::new(operations::ops_routes(&edge)), &options, None)
+        .measured(metrics.of("ops"));
     let ops = Server::start(ops, service, &options);
     let verified = edge.tokens().verified().clone();
     let refreshing = tokio::spawn(async move { edge.tokens().keep_fresh().await });

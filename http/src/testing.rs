@@ -12,6 +12,7 @@ use warp::http::{HeaderMap, StatusCode};
 
 use crate::{
     edge::Edge,
+    metrics::HttpMetrics,
     operations,
     options::EdgeOptions,
     reply::Response,
@@ -100,6 +101,15 @@ impl Listener {
     pub(crate) fn of(routes: Vec<Route>, options: &EdgeOptions) -> Self {
         let service = EdgeService::new(RouteTable::new(routes), options, options.max_in_flight);
         Self { service }
+    }
+
+    /// Serves the routes of both listeners, and measures.
+    pub(crate) fn measured(edge: &Edge) -> Self {
+        let metrics = HttpMetrics::new(&edge.shop().metrics()).expect("the only edge of its shop");
+        let Self { service } = Self::whole(edge);
+        Self {
+            service: service.measured(metrics.of("test")),
+        }
     }
 
     /// Serves the routes of both listeners.

@@ -14,6 +14,7 @@ pub mod cluster_file;
 pub mod commands;
 pub mod config;
 pub mod credentials;
+pub mod metrics;
 pub mod node;
 pub mod password;
 pub mod postgres;

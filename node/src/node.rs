@@ -29,14 +29,16 @@ const STOP_MARGIN: Duration = Duration::from_secs(1);
 pub async fn run(config: &Config, plan: &NodePlan) -> anyhow::Result<()> {
     let mut signals = StopSignals::install()?;
     raise_file_limit();
+    let mut superseded = 0;
     loop {
         let (node, edge) = tokio::select! {
-            started = start(config, plan) => started?,
+            started = start(config, plan, superseded) => started?,
             _ = signals.next() => return Ok(()),
         };
         tokio::select! {
             ended = node.ended() => match ended {
                 Ended::Superseded => {
+                    superseded += 1;
                     tracing::warn!("declared dead by the others; joining anew");
                     // Whatever was in progress belongs to other owners now.
                     edge.shutdown(Duration::ZERO).await;
@@ -67,7 +69,7 @@ async fn leave(edge: EdgeHandle, node: &Node, grace: Duration) {
     node.stop().await;
 }
 
-async fn start(config: &Config, plan: &NodePlan) -> anyhow::Result<(Node, EdgeHandle)> {
+async fn start(config: &Config, plan: &NodePlan, superseded: u64) -> anyhow::Result<(Node, EdgeHandle)> {
     // Before joining: a node that cannot be asked anything must not own shards.
     let api = match plan.api {
         Some(address) => Some(listen(address).await?),
@@ -77,6 +79,7 @@ async fn start(config: &Config, plan: &NodePlan) -> anyhow::Result<(Node, EdgeHa
     let node = Node::start(node_options(config, plan)?)
         .await
         .context("cannot join the cluster")?;
+    crate::metrics::register(&node.client().metrics(), superseded)?;
     let edge = Edge::start(edge_options(config), node.client(), api, ops)
         .await
         .context("cannot serve HTTP")?;

@@ -4,9 +4,13 @@
 //! repeat what constraints ensure, on purpose: an audit that trusts the schema cannot find a schema
 //! that was weakened.
 
+mod stock;
+
 use std::time::Duration;
 
 use sqlx::PgPool;
+
+pub use stock::StockBreaches;
 
 use crate::{Store, StoreError, pool::within};
 

@@ -30,7 +30,7 @@ pub mod testing;
 pub use account::{
     AccessChange, AccessChanges, AccessCursor, Credentials, NewAccount, PasswordChange, SigningKey,
 };
-pub use audit::Finding;
+pub use audit::{Finding, StockBreaches};
 pub use catalogue::{
     NewProduct, ProductFilter, ProductKey, ProductPosition, ProductSort, StockedProduct, UnknownProductSort,
 };
@@ -47,4 +47,4 @@ pub use order::{
     OrderFilter, OrderRecord, OrderSave, OrderScope, OrderState, UnfinishedOrder, UnfinishedWork,
 };
 pub use page::{PAGE_LIMIT_MAX, Page, PageRequest};
-pub use pool::{Store, StoreOptions};
+pub use pool::{PoolFigures, Store, StoreOptions};

@@ -1,6 +1,12 @@
 //! The pool of connections, and how long anybody waits for Postgres.
 
-use std::{io, sync::LazyLock, time::Duration};
+mod figures;
+
+use std::{
+    io,
+    sync::{Arc, LazyLock},
+    time::{Duration, Instant},
+};
 
 use holdfast_domain::Timestamp;
 use sqlx::{
@@ -9,6 +15,8 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::time::timeout;
+
+pub use figures::PoolFigures;
 
 use crate::StoreError;
 
@@ -56,6 +64,7 @@ impl Default for StoreOptions {
 pub struct Store {
     pool: PgPool,
     options: StoreOptions,
+    tally: Arc<figures::Tally>,
 }
 
 impl Store {
@@ -87,7 +96,11 @@ impl Store {
             .connect_with(connect_options)
             .await
             .map_err(StoreError::Unavailable)?;
-        Ok(Self { pool, options })
+        Ok(Self {
+            pool,
+            options,
+            tally: Arc::default(),
+        })
     }
 
     /// Brings the schema up to date. Several nodes may do this at once.
@@ -164,7 +177,10 @@ impl Store {
         &self,
         statement: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
     ) -> Result<T, StoreError> {
-        let mut connection = self.pool.acquire().await.map_err(StoreError::Unavailable)?;
+        let began = Instant::now();
+        let acquired = self.pool.acquire().await;
+        self.tally.count(began.elapsed(), acquired.is_ok());
+        let mut connection = acquired.map_err(StoreError::Unavailable)?;
         let limit = self.options.statement_timeout + ANSWER_GRACE;
         let answer = within(limit, statement(&mut connection)).await;
         if matches!(answer, Err(StoreError::OutcomeUnknown(_))) {

@@ -336,6 +336,7 @@ async fn start_node(name: &str, url: &str, tune: fn(&mut NodeOptions)) -> Runnin
     tune(&mut options);
     let is_edge = options.roles.iter().any(|role| role == EDGE);
     let node = Arc::new(Node::start(options).await.expect("a node"));
+    holdfast_node::metrics::register(&node.client().metrics(), 0).expect("the only one of its node");
     let edge_options = EdgeOptions::default();
     let edge = Edge::start(edge_options, node.client(), is_edge.then_some(api), ops)
         .await

@@ -25,7 +25,9 @@ pub(super) fn begin(
 ) -> Result<(), ActorProcessingErr> {
     let now = account.context.now();
     if let Err(locked) = state.attempts.admit(0, now) {
-        let _ = reply_to.send(refused(locked));
+        let outcome = refused(locked);
+        account.context.shared.metrics.logins.decided(&outcome);
+        let _ = reply_to.send(outcome);
         return Ok(());
     }
     if state.attempts.admit(state.comparing, now).is_err() {

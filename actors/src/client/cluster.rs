@@ -87,6 +87,11 @@ impl Client {
         Ok(self.shared.cluster_view())
     }
 
+    /// Returns where this node's metrics are registered, for those of the edge and the process to join.
+    pub fn metrics(&self) -> prometheus::Registry {
+        self.shared.metrics.registry.clone()
+    }
+
     /// Tells whether this node can serve.
     pub async fn health(&self) -> Health {
         let ready =

@@ -110,6 +110,17 @@ impl<T> LaneQueue<T> {
         self.waiting.is_empty() && self.in_flight.is_none()
     }
 
+    /// Counts the intents that wait for the next batch.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Lists the tickets of the batch in flight.
+    pub(crate) fn in_flight(&self) -> impl Iterator<Item = &T> {
+        let members = self.in_flight.iter().flat_map(|in_flight| &in_flight.members);
+        members.map(|member| &member.waiting.ticket)
+    }
+
     /// Takes an intent, or gives its ticket back when too much is waiting.
     pub(crate) fn submit(&mut self, intent: Intent, ticket: T) -> Result<(), T> {
         let bytes = intent.weight();

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::LinkEvent;
+use super::calls::CallTally;
 use super::counters::{Meter, Tally};
 use super::fault::FaultSwitch;
 use super::name::LinkName;
@@ -38,6 +39,7 @@ pub(super) struct Hub {
     /// Cancelled when the link has ended.
     pub(super) ended: CancellationToken,
     pub(super) total: Arc<Tally>,
+    pub(super) calls: Arc<CallTally>,
     roster: RwLock<Roster<ActorId, Arc<Session>>>,
     tallies: Mutex<HashMap<Uuid, Arc<Tally>>>,
     events: broadcast::Sender<LinkEvent>,
@@ -63,6 +65,7 @@ impl Hub {
             shutdown: CancellationToken::new(),
             ended: CancellationToken::new(),
             total: Arc::default(),
+            calls: Arc::default(),
             tallies: Mutex::default(),
             events: broadcast::Sender::new(EVENT_BACKLOG),
             changed: watch::Sender::new(()),

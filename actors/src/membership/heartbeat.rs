@@ -119,6 +119,7 @@ async fn beat_for_life(node: &Weak<Inner>, switch: &Switch) {
         }
         tracing::warn!(error = &error as &dyn std::error::Error, "a heartbeat failed");
         if let Some(shared) = node.upgrade() {
+            shared.metrics.membership.beat_failed();
             shared.tell_membership(MembershipMessage::PollFailed);
         }
         tokio::time::sleep(RECONNECT).await;
@@ -140,6 +141,7 @@ async fn beat_until_error(
             let sent_at = Instant::now();
             let beat = connection.beat().await?;
             shared.pulse.beat(sent_at);
+            shared.metrics.membership.beat();
             shared.clock.learn(beat.now, sent_at.elapsed());
             let peers = connection.peers().await?;
             let peers = peers.iter().filter(|peer| peer.node_id != shared.node_id);

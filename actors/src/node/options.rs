@@ -51,6 +51,8 @@ pub struct NodeOptions {
     pub waiting_intents: usize,
     /// What the edge keeps of the catalogue.
     pub cache: CacheOptions,
+    /// How often one node of the cluster looks through the stock for what must not be.
+    pub stock_audit_interval: Duration,
     /// How passwords are hashed.
     pub hashing: HashingOptions,
     /// How long a refresh token is good.
@@ -86,6 +88,7 @@ impl NodeOptions {
             batch_intents: 256,
             waiting_intents: 8_192,
             cache: CacheOptions::default(),
+            stock_audit_interval: Duration::from_secs(30),
             hashing: HashingOptions::default(),
             refresh_token_ttl: Duration::from_hours(720),
             payment_deadline: Duration::from_mins(15),

@@ -109,6 +109,7 @@ impl Root {
                 waiting_intents: options.waiting_intents,
                 heads: LANE_HEADS,
             },
+            metrics: self.shared.metrics.clone(),
         };
         let (lane, _) = Actor::spawn_linked(None, lane, (), root).await?;
         self.shared.set_lane(lane.clone());

@@ -26,6 +26,7 @@ use crate::{
     link::{Link, Peer},
     map::ShardMap,
     membership::{MembershipMessage, Pulse},
+    metrics::{Metrics, StockAudit},
     shard::Shards,
 };
 
@@ -45,6 +46,8 @@ pub(crate) struct Inner {
     pub(crate) shards: Shards,
     pub(crate) pulse: Pulse,
     pub(crate) in_progress: InProgress,
+    pub(crate) metrics: Metrics,
+    pub(crate) stock_audit: StockAudit,
     map: ArcSwap<ShardMap>,
     /// The map's version, for those who wait for a newer one.
     map_version: watch::Sender<i64>,
@@ -65,6 +68,7 @@ impl Inner {
         clock: Arc<PgClock>,
         link: Link,
         hasher: Hasher,
+        metrics: Metrics,
     ) -> Self {
         let is_edge = options.roles.iter().any(|role| role == "edge");
         Self {
@@ -77,6 +81,8 @@ impl Inner {
             clock,
             link,
             hasher,
+            metrics,
+            stock_audit: StockAudit::default(),
             access: AccessView::default(),
             shards: Shards::none(),
             map: ArcSwap::default(),

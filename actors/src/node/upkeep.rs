@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use holdfast_domain::ShardId;
+use holdfast_store::{Service, StockBreaches};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Shared;
@@ -15,6 +17,8 @@ const SWEEP: Duration = Duration::from_secs(1);
 const PASSIVATE: Duration = Duration::from_secs(5);
 /// How often rows that nobody needs any more are deleted.
 const PURGE: Duration = Duration::from_mins(1);
+/// How often a node finds out whether looking through the stock is its affair, and due.
+const STOCK_AUDIT_POLL: Duration = Duration::from_secs(1);
 /// The pause before failed upkeep begins anew.
 const RESTART_PAUSE: Duration = Duration::from_millis(100);
 /// Rows deleted at once.
@@ -37,6 +41,7 @@ async fn run(shared: Shared) {
             every(SWEEP, || order::sweep(&shared)),
             every(PASSIVATE, async || passivate(&shared)),
             every(PURGE, || purge(&shared)),
+            every(STOCK_AUDIT_POLL, || audit_stock(&shared)),
             follow_link(&shared),
             cache::keep_pushing(&shared),
         );
@@ -75,6 +80,35 @@ async fn purge(shared: &Shared) {
             error = &error as &dyn std::error::Error,
             "old rows could not be deleted"
         );
+    }
+}
+
+/// Looks through the stock, if this node owns the first shard of it: one node does.
+async fn audit_stock(shared: &Shared) {
+    if shared.shards.serving(Service::Products, ShardId(0)).is_none() {
+        shared.stock_audit.forget();
+        return;
+    }
+    if !shared.stock_audit.is_due(shared.options.stock_audit_interval) {
+        return;
+    }
+    match shared.store.stock_breaches().await {
+        Ok(found) => {
+            if found != StockBreaches::default() {
+                tracing::error!(
+                    negative = found.negative,
+                    oversold = found.oversold,
+                    "stock is not as it must be"
+                );
+            }
+            shared.stock_audit.found(found, shared.clock.now());
+        }
+        Err(error) => {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "stock could not be looked through"
+            );
+        }
     }
 }
 

@@ -42,6 +42,16 @@ pub(super) enum Kind {
     Order,
 }
 
+impl Kind {
+    /// Lists every kind, with its name in metrics.
+    pub(super) const ALL: [(Self, &'static str); 4] = [
+        (Self::Account, "account"),
+        (Self::Session, "session"),
+        (Self::Product, "product"),
+        (Self::Order, "order"),
+    ];
+}
+
 /// Names an entity of a shard.
 type Key = (Kind, Uuid);
 
@@ -188,6 +198,13 @@ impl Entities {
             stays
         });
         inner.residents.len()
+    }
+
+    /// Adds up how many entities of each kind there are, in the order of [`Kind::ALL`].
+    pub(super) fn count(&self, sums: &mut [usize; 4]) {
+        for (kind, _) in self.inner.lock().residents.keys() {
+            sums[*kind as usize] += 1;
+        }
     }
 
     /// Returns when each idle entity was last asked.

@@ -9,7 +9,7 @@ use holdfast_domain::{ShardId, id::SHARD_COUNT};
 use holdfast_store::{Lease, Service};
 use parking_lot::RwLock;
 
-use super::Shard;
+use super::{Shard, entities::Kind};
 
 /// The shards that this node has open, by service and number.
 pub(crate) struct Shards(Vec<RwLock<Option<Arc<Shard>>>>);
@@ -40,6 +40,15 @@ impl Shards {
     /// Lists all open shards.
     pub(crate) fn all(&self) -> Vec<Arc<Shard>> {
         self.0.iter().filter_map(|slot| slot.read().clone()).collect()
+    }
+
+    /// Counts the entities in memory, by kind.
+    pub(crate) fn residents(&self) -> [(&'static str, usize); 4] {
+        let mut sums = [0; 4];
+        for shard in self.all() {
+            shard.count(&mut sums);
+        }
+        Kind::ALL.map(|(kind, name)| (name, sums[kind as usize]))
     }
 
     /// Tells whether no shard is open.

@@ -48,6 +48,7 @@ struct State {
     operations: Vec<Operation>,
     freshness: Freshness,
     login: Option<Login>,
+    metrics: prometheus::Registry,
 }
 
 impl Shop {
@@ -58,6 +59,7 @@ impl Shop {
             operations: Vec::new(),
             freshness: Freshness::default(),
             login: None,
+            metrics: prometheus::Registry::new(),
         })))
     }
 
@@ -189,6 +191,10 @@ impl Shop {
             nodes: vec![node],
             shards: vec![shard],
         })
+    }
+
+    pub(crate) fn metrics(&self) -> prometheus::Registry {
+        self.with(|state| state.metrics.clone())
     }
 
     pub(crate) async fn health(&self) -> Health {

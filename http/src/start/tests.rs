@@ -98,6 +98,7 @@ async fn the_cluster_is_shown_on_the_operations_listener_only() {
     for (path, on_api, on_ops) in [
         ("/livez", 200, 200),
         ("/v1/cluster", 404, 401),
+        ("/metrics", 404, 200),
         ("/v1/orders", 401, 404),
         ("/openapi.json", 200, 404),
         ("/problems/not-found", 200, 200),
