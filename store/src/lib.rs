@@ -15,6 +15,7 @@ mod account;
 mod audit;
 mod catalogue;
 mod cluster;
+mod consumer;
 mod decode;
 mod error;
 mod event;
@@ -37,6 +38,10 @@ pub use catalogue::{
 pub use cluster::{
     Beat, ClusterMap, HeartbeatConnection, NewNode, NodeLock, NodeRow, NodeState, PeerBeat, ShardRow,
     UnknownNodeState, application_name,
+};
+pub use consumer::{
+    Acceptance, Consequence, ConsumerTask, DeadLetter, DeadLetterFilter, DeadLetterKey, StockAlert,
+    TaskAttempt,
 };
 pub use error::{Duplicate, Stale, StoreError};
 pub use event::{EventRecord, EventWrite};
