@@ -8,19 +8,22 @@ mod upkeep;
 use std::{sync::Arc, time::Duration};
 
 use holdfast_domain::NodeId;
-use holdfast_store::{NewNode, NodeLock, Store, StoreError, StoreOptions, application_name};
+use holdfast_store::{EventRecord, NewNode, NodeLock, Store, StoreError, StoreOptions, application_name};
 use ractor::{Actor, ActorRef};
 
 pub use options::NodeOptions;
 pub(crate) use root::{Root, RootMessage};
+use shared::Parts;
 pub(crate) use shared::{Inner, Shared};
 
 use crate::{
     Client,
     clock::PgClock,
+    consumer::Consumers,
     hashing::Hasher,
     inbound::Requests,
     link::{Link, LinkError, LinkOptions},
+    mail::MailError,
     membership::heartbeat,
     metrics::{self, Metrics},
 };
@@ -48,6 +51,9 @@ pub enum StartError {
     /// The node's metrics contradict each other.
     #[error("the node's metrics contradict each other")]
     Metrics(#[from] prometheus::Error),
+    /// Mail cannot be sent as it was asked for.
+    #[error("mail cannot be sent as it was asked for")]
+    Mail(#[from] MailError),
     /// The thread for heartbeats could not be started.
     #[error("the thread for heartbeats could not be started")]
     Thread(#[source] std::io::Error),
@@ -92,6 +98,7 @@ impl Node {
         let metrics = Metrics::new()?;
         let hasher =
             Hasher::new(options.hashing, metrics.hashing.clone()).map_err(|_| StartError::Hashing)?;
+        let consumers = Consumers::new(node_id, store.clone(), options.mail.as_ref())?;
 
         let requests = Arc::new(Requests::default());
         let mut link_options = LinkOptions::new(
@@ -124,7 +131,15 @@ impl Node {
         };
         store.node_join(&member).await?;
 
-        let shared: Shared = Arc::new(Inner::new(node_id, options, store, clock, link, hasher, metrics));
+        let parts = Parts {
+            store,
+            clock,
+            link,
+            hasher,
+            metrics,
+            consumers,
+        };
+        let shared: Shared = Arc::new(Inner::new(node_id, options, parts));
         metrics::watch(&shared)?;
         requests.serve(&shared);
         let (root, _) = Actor::spawn(
@@ -149,6 +164,14 @@ impl Node {
     /// Returns what the HTTP edge calls.
     pub fn client(&self) -> Client {
         Client::new(self.shared.clone())
+    }
+
+    /// Takes a committed event in for the node's consumers, as if it had been relayed here.
+    ///
+    /// # Errors
+    /// The database did not take it: call again.
+    pub async fn deliver(&self, event: &EventRecord) -> Result<(), StoreError> {
+        self.shared.consumers.deliver(event).await
     }
 
     /// Returns the node's incarnation.
@@ -189,6 +212,11 @@ impl Node {
         let drained = futures_util::future::join_all(shards.iter().map(|shard| shard.drain(limit))).await;
         if drained.contains(&false) {
             tracing::warn!("some requests were still in flight when the node left");
+        }
+        // A mail that is on its way now would be sent again by somebody else.
+        let at_rest = tokio::time::timeout(limit, shared.consumers.at_rest()).await;
+        if at_rest.is_err() {
+            tracing::warn!("a mail was still on its way when the node left; it may arrive twice");
         }
         self.heartbeat.stop();
         if let Err(error) = shared.store.node_leave(shared.node_id).await {

@@ -111,6 +111,22 @@ impl Money {
     }
 }
 
+/// Writes the amount in whole units with the currency's digits: `19.99 EUR`, `500 JPY`.
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (amount, code) = (self.amount.unsigned_abs(), self.currency.code());
+        let sign = if self.amount < 0 { "-" } else { "" };
+        let digits = usize::from(self.currency.exponent().unwrap_or(0));
+        // No currency has more than four digits.
+        match 10_u64.checked_pow(u32::from(self.currency.exponent().unwrap_or(0))) {
+            Some(unit) if unit > 1 => {
+                write!(f, "{sign}{}.{:0digits$} {code}", amount / unit, amount % unit)
+            }
+            _ => write!(f, "{sign}{amount} {code}"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -126,6 +142,17 @@ mod tests {
         for (code, digits) in [("EUR", 2), ("JPY", 0), ("KWD", 3)] {
             assert_eq!(code.parse::<Currency>().expect("known").exponent(), Some(digits));
         }
+    }
+
+    #[test]
+    fn amounts_are_written_with_the_digits_of_their_currency() {
+        let written = |amount, code: &str| Money::new(amount, code.parse().expect("known")).to_string();
+        assert_eq!(written(1_999, "EUR"), "19.99 EUR");
+        assert_eq!(written(5, "EUR"), "0.05 EUR");
+        assert_eq!(written(-105, "EUR"), "-1.05 EUR");
+        assert_eq!(written(500, "JPY"), "500 JPY");
+        assert_eq!(written(12_345, "KWD"), "12.345 KWD");
+        assert_eq!(written(i64::MIN, "EUR"), "-92233720368547758.08 EUR");
     }
 
     #[test]

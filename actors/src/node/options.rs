@@ -4,7 +4,7 @@ use std::{fmt, net::SocketAddr, time::Duration};
 
 use holdfast_store::Service;
 
-use crate::{cache::CacheOptions, hashing::HashingOptions, link::TlsFiles};
+use crate::{cache::CacheOptions, hashing::HashingOptions, link::TlsFiles, mail::MailOptions};
 
 /// Configuration of a [`Node`](super::Node).
 #[derive(Clone)]
@@ -59,6 +59,8 @@ pub struct NodeOptions {
     pub refresh_token_ttl: Duration,
     /// How long an order may go unpaid.
     pub payment_deadline: Duration,
+    /// How mail is sent; `None`: it is not.
+    pub mail: Option<MailOptions>,
 }
 
 impl NodeOptions {
@@ -92,6 +94,7 @@ impl NodeOptions {
             hashing: HashingOptions::default(),
             refresh_token_ttl: Duration::from_hours(720),
             payment_deadline: Duration::from_mins(15),
+            mail: None,
         }
     }
 }

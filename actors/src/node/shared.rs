@@ -20,6 +20,7 @@ use crate::{
     cache::Caches,
     client::{ClusterView, NodeView, ShardView},
     clock::PgClock,
+    consumer::Consumers,
     hashing::Hasher,
     in_progress::InProgress,
     lane::LaneMessage,
@@ -43,6 +44,7 @@ pub(crate) struct Inner {
     pub(crate) hasher: Hasher,
     pub(crate) access: AccessView,
     pub(crate) caches: Caches,
+    pub(crate) consumers: Consumers,
     pub(crate) shards: Shards,
     pub(crate) pulse: Pulse,
     pub(crate) in_progress: InProgress,
@@ -60,17 +62,27 @@ pub(crate) struct Inner {
     ended: watch::Sender<Option<Ended>>,
 }
 
+/// What a node has made before its parts are brought together.
+pub(super) struct Parts {
+    pub(super) store: Store,
+    pub(super) clock: Arc<PgClock>,
+    pub(super) link: Link,
+    pub(super) hasher: Hasher,
+    pub(super) metrics: Metrics,
+    pub(super) consumers: Consumers,
+}
+
 impl Inner {
-    pub(crate) fn new(
-        node_id: NodeId,
-        options: NodeOptions,
-        store: Store,
-        clock: Arc<PgClock>,
-        link: Link,
-        hasher: Hasher,
-        metrics: Metrics,
-    ) -> Self {
+    pub(super) fn new(node_id: NodeId, options: NodeOptions, parts: Parts) -> Self {
         let is_edge = options.roles.iter().any(|role| role == "edge");
+        let Parts {
+            store,
+            clock,
+            link,
+            hasher,
+            metrics,
+            consumers,
+        } = parts;
         Self {
             node_id,
             caches: Caches::new(options.cache, is_edge),
@@ -84,6 +96,7 @@ impl Inner {
             metrics,
             stock_audit: StockAudit::default(),
             access: AccessView::default(),
+            consumers,
             shards: Shards::none(),
             map: ArcSwap::default(),
             map_version: watch::Sender::new(0),

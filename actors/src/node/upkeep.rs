@@ -1,4 +1,4 @@
-//! What a node does now and then: feeds, sweeps, passivation, news to peers.
+//! What a node does now and then: feeds, sweeps, passivation, news to peers, the consumers' tasks.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use holdfast_store::{Service, StockBreaches};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Shared;
-use crate::{cache, link::LinkEvent, membership::MembershipMessage, order};
+use crate::{cache, consumer, link::LinkEvent, membership::MembershipMessage, order};
 
 /// How often changes of access are read. The bound on how long a revoked session lives is a second.
 const ACCESS_POLL: Duration = Duration::from_millis(250);
@@ -44,6 +44,7 @@ async fn run(shared: Shared) {
             every(STOCK_AUDIT_POLL, || audit_stock(&shared)),
             follow_link(&shared),
             cache::keep_pushing(&shared),
+            consumer::work(&shared),
         );
     };
     tokio::select! {
@@ -74,6 +75,8 @@ async fn purge(shared: &Shared) {
         shared.store.access_changes_purge(PURGE_MAX),
         shared.store.login_attempts_purge(PURGE_MAX),
         shared.store.sessions_purge(PURGE_MAX),
+        shared.store.inbox_purge(PURGE_MAX),
+        shared.store.stock_alerts_purge(PURGE_MAX),
     );
     if let Err(error) = purged {
         tracing::debug!(
