@@ -3,7 +3,10 @@
 //! In most of these the bound is a minute, which no test waits for: what is news on another node within
 //! it was told by the owner.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
 
 use holdfast_actors::{
     NodeOptions,
@@ -95,25 +98,21 @@ async fn with_the_link_cut_what_is_kept_says_how_stale_it_is_and_reaches_its_bou
     kept(&reader, &path).await;
     reprice(&seller.at(cluster.api(owner)), &path, 1, 5).await;
     let acknowledged_at = Instant::now();
-    let mut stale_answers = 0;
-    eventually("the bound is reached", || {
+    let stale_answers = AtomicUsize::new(0);
+    eventually("the bound is reached", || async {
         let out_of_date_for = acknowledged_at.elapsed().as_millis();
-        let (reader, path) = (&reader, &path);
-        let stale_answers = &mut stale_answers;
-        async move {
-            let answer = reader.get(path).await;
-            if price(&answer) == 5 {
-                return Some(());
-            }
-            *stale_answers += 1;
-            let told = staleness(&answer);
-            assert!(told >= out_of_date_for, "{told} told, {out_of_date_for} true");
-            assert!(told <= 5_000, "{told}");
-            None
+        let answer = reader.get(&path).await;
+        if price(&answer) == 5 {
+            return Some(());
         }
+        stale_answers.fetch_add(1, Ordering::Relaxed);
+        let told = staleness(&answer);
+        assert!(told >= out_of_date_for, "{told} told, {out_of_date_for} true");
+        assert!(told <= 5_000, "{told}");
+        None
     })
     .await;
-    assert!(stale_answers > 0, "nothing was kept");
+    assert!(stale_answers.into_inner() > 0, "nothing was kept");
     faults.set(None, Direction::Both, FaultState::Open);
     cluster.settled().await;
 }

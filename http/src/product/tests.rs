@@ -113,6 +113,18 @@ async fn a_product_that_has_not_changed_is_not_sent_again() {
 }
 
 #[tokio::test]
+async fn a_list_says_how_old_it_is_and_may_be_asked_for_as_it_is_now() {
+    let reader = Client::of(Role::Customer, Mood::Serves);
+    let page = reader.get("/v1/products").await;
+    assert_eq!(page.header("x-staleness-ms"), "40");
+    assert!(!reader.edge.shop().freshness().linearizable);
+    let now = [("cache-control", "no-cache")];
+    let page = reader.send("GET", "/v1/products", &now, Value::Null).await;
+    assert_eq!(page.status, 200);
+    assert!(reader.edge.shop().freshness().linearizable);
+}
+
+#[tokio::test]
 async fn edits_are_based_on_a_version_and_make_the_next() {
     let seller = Client::of(Role::Seller, Mood::Serves);
     let based = [("if-match", "\"7\"")];
