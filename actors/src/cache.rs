@@ -173,7 +173,7 @@ impl Written {
     /// Tells what `request` changes.
     pub(crate) fn by(request: &Request) -> Self {
         match request {
-            Request::Account(..) | Request::Session(_) => Self::Nothing,
+            Request::Account(..) | Request::Session(_) | Request::Budget(_) => Self::Nothing,
             Request::Order(_) => Self::Order,
             Request::Product(command) => {
                 let id = command.product_id();

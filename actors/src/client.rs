@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod accounts;
+mod budgets;
 mod catalogue;
 mod cluster;
 mod orders;

@@ -13,12 +13,14 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 mod account;
+mod budget;
 mod news;
 mod order;
 mod product;
 mod session;
 
 pub use account::{AccountCommand, LoggedIn, Login, NewUser, PasswordChange, UserChange};
+pub use budget::{Draw, Grant};
 pub(crate) use news::NEWS_PROTO;
 pub use news::{Changed, News, NodeMessage};
 pub use order::{OrderCommand, Payable};
@@ -73,6 +75,8 @@ pub enum Request {
     Product(ProductCommand),
     /// To an order.
     Order(OrderCommand),
+    /// To a bucket of requests.
+    Budget(Draw),
 }
 
 impl Request {
@@ -83,6 +87,7 @@ impl Request {
             Self::Session(command) => (Service::Sessions, command.session_id().0),
             Self::Product(command) => (Service::Products, command.product_id().0),
             Self::Order(command) => (Service::Orders, command.order_id().0),
+            Self::Budget(draw) => (Service::Sessions, draw.subject.home()),
         }
     }
 
@@ -90,7 +95,7 @@ impl Request {
     pub fn operation(&self) -> Option<&Operation> {
         match self {
             Self::Account(_, command) => command.operation(),
-            Self::Session(_) => None,
+            Self::Session(_) | Self::Budget(_) => None,
             Self::Product(command) => command.operation(),
             Self::Order(command) => command.operation(),
         }
@@ -126,6 +131,8 @@ pub enum Reply {
     Payment(Payment),
     /// A shipment.
     Fulfilment(Fulfilment),
+    /// Tokens of a bucket.
+    Grant(Grant),
 }
 
 /// Takes the one kind of reply that a request expects.

@@ -11,8 +11,8 @@ use tokio::{
 
 use crate::{
     account::AccountMessage,
-    command::{OrderCommand, ProductCommand, Request},
-    entity::{Fault, Outcome, ReplyTo, refused},
+    command::{OrderCommand, ProductCommand, Reply, Request},
+    entity::{self, Fault, Outcome, ReplyTo, refused},
     in_progress::{Entry, Running},
     node::Shared,
     order::{self, OrderMessage},
@@ -71,7 +71,11 @@ async fn ask_shard(shared: &Shared, request: Request) -> Outcome {
             epoch: known.epoch,
         });
     };
-    if matches!(request, Request::Product(ProductCommand::Read(_))) && !shared.is_current() {
+    let is_from_memory = matches!(
+        request,
+        Request::Product(ProductCommand::Read(_)) | Request::Budget(_)
+    );
+    if is_from_memory && !shared.is_current() {
         // This node may have been superseded without knowing: what it remembers may be old.
         return Err(Fault::NotOwner {
             owner: None,
@@ -115,6 +119,7 @@ async fn ask_entity(shared: &Shared, shard: &Arc<Shard>, request: Request) -> Ou
             let resident = shard.session(shared, id)?;
             ask(shard, resident, |reply| SessionMessage(command, reply)).await
         }
+        Request::Budget(draw) => entity::done(Reply::Grant(shared.grant(&draw))),
     }
 }
 

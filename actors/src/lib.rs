@@ -27,6 +27,7 @@
 
 mod access;
 mod account;
+pub mod budget;
 mod cache;
 pub mod client;
 mod clock;

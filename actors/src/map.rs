@@ -79,6 +79,13 @@ impl ShardMap {
         })
     }
 
+    /// Counts the nodes that answer clients; at least 1.
+    pub(crate) fn edges(&self) -> u32 {
+        let is_edge = |node: &&NodeRow| node.roles.iter().any(|role| role == "edge");
+        let count = self.members().filter(is_edge).count();
+        u32::try_from(count).unwrap_or(u32::MAX).max(1)
+    }
+
     /// Lists every shard with its owner.
     pub(crate) fn shards(&self) -> impl Iterator<Item = (Service, ShardId, Ownership)> {
         Service::ALL.into_iter().flat_map(move |service| {

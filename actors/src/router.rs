@@ -5,7 +5,7 @@
 
 use std::{ops::ControlFlow, time::Duration};
 
-use holdfast_domain::{NodeId, Operation};
+use holdfast_domain::{NodeId, Operation, ShardId};
 use holdfast_store::Service;
 use rand::Rng as _;
 use tokio::time::{Instant, timeout_at};
@@ -17,6 +17,7 @@ use crate::{
     dispatch::dispatch,
     entity::{Fault, Outcome},
     link::LinkError,
+    map::ShardMap,
     node::Shared,
     wire::{self, Header, RemoteError},
 };
@@ -134,17 +135,7 @@ async fn attempt(
         return ControlFlow::Continue(Attempt::Nobody("the shard has no owner"));
     };
     let budget = call.deadline.saturating_duration_since(Instant::now());
-    let header = Header {
-        message_id: call.message_id,
-        operation_id: call.operation_id,
-        traceparent: call.traceparent.clone(),
-        budget_ms: u32::try_from(budget.as_millis()).unwrap_or(u32::MAX),
-        hops: call.hops,
-        map_version: map.version(),
-        service: service_number(service),
-        shard: shard.0,
-        epoch: map.ownership(service, shard).epoch,
-    };
+    let header = header(&map, call, service, shard, budget);
     drop(map);
     shared.metrics.router.elsewhere();
     tokio::select! {
@@ -205,10 +196,49 @@ async fn after_call(
 }
 
 /// Why a call to another node was not answered.
-enum CallError {
+pub(crate) enum CallError {
     Remote(RemoteError),
     Link(LinkError),
     Wire(wire::WireError),
+}
+
+/// Asks another node that owns the request's shard, once, and leaves it to the caller to go on.
+pub(crate) async fn ask_once(
+    shared: &Shared,
+    request: &Request,
+    budget: Duration,
+) -> Result<Answer, CallError> {
+    let (service, shard) = request.shard();
+    let (owner, header) = {
+        let map = shared.map();
+        let owner = map
+            .reachable_owner(service, shard)
+            .filter(|owner| *owner != shared.node_id)
+            .ok_or(CallError::Link(LinkError::NotConnected))?;
+        let call = Call {
+            message_id: Uuid::from_bytes(rand::random()),
+            operation_id: None,
+            traceparent: None,
+            deadline: Instant::now() + budget,
+            hops: 0,
+        };
+        (owner, header(&map, &call, service, shard, budget))
+    };
+    ask(shared, owner, &header, request, budget).await
+}
+
+fn header(map: &ShardMap, call: &Call, service: Service, shard: ShardId, budget: Duration) -> Header {
+    Header {
+        message_id: call.message_id,
+        operation_id: call.operation_id,
+        traceparent: call.traceparent.clone(),
+        budget_ms: u32::try_from(budget.as_millis()).unwrap_or(u32::MAX),
+        hops: call.hops,
+        map_version: map.version(),
+        service: service_number(service),
+        shard: shard.0,
+        epoch: map.ownership(service, shard).epoch,
+    }
 }
 
 async fn ask(

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, str::FromStr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use holdfast_actors::command::CallContext;
+use holdfast_actors::{budget::Subject, command::CallContext};
 use holdfast_domain::{Caller, OperationKey, Refusal};
 use serde::{Serialize, de::DeserializeOwned};
 use warp::{Filter, Rejection, path::FullPath, reject};
@@ -91,8 +91,9 @@ impl Edge {
     pub(crate) fn caller(&self) -> impl Filter<Extract = (Caller,), Error = Rejection> + Clone + use<> {
         warp::header::header::<Bearer>("authorization")
             .and(self.itself())
-            .and_then(async |bearer: Bearer, edge: Self| {
-                edge.authenticate(&bearer).await.map_err(reject::custom)
+            .and(context())
+            .and_then(async |bearer: Bearer, edge: Self, context: RequestContext| {
+                edge.authenticate(&bearer, &context).await.map_err(reject::custom)
             })
     }
 
@@ -102,10 +103,16 @@ impl Edge {
     ) -> impl Filter<Extract = (Option<Caller>,), Error = Rejection> + Clone + use<> {
         warp::header::optional::<Bearer>("authorization")
             .and(self.itself())
-            .and_then(async |bearer: Option<Bearer>, edge: Self| match bearer {
-                Some(bearer) => edge.authenticate(&bearer).await.map(Some).map_err(reject::custom),
-                None => Ok(None),
-            })
+            .and(context())
+            .and_then(
+                async |bearer: Option<Bearer>, edge: Self, context: RequestContext| match bearer {
+                    Some(bearer) => {
+                        let caller = edge.authenticate(&bearer, &context).await;
+                        caller.map(Some).map_err(reject::custom)
+                    }
+                    None => Ok(None),
+                },
+            )
     }
 
     /// Extracts who is asking; rejects those whose role may not sell.
@@ -120,13 +127,15 @@ impl Edge {
             .and_then(|caller: Caller| std::future::ready(allow(caller, Caller::require_admin)))
     }
 
-    async fn authenticate(&self, bearer: &Bearer) -> Result<Caller, Problem> {
+    async fn authenticate(&self, bearer: &Bearer, context: &RequestContext) -> Result<Caller, Problem> {
         let caller = self
             .0
             .tokens
             .verify(&bearer.0)
             .await
             .map_err(|_| Problem::invalid_token())?;
+        let subject = Subject::caller(caller.user_id);
+        context.limits().admit(&self.0.shop, subject).await?;
         Ok(self.0.shop.access(&caller).await?)
     }
 

@@ -6,6 +6,7 @@
 //! server    accepts, bounds and times connections
 //! service   gives each request its identity, finds its route, admits it, and finishes the response
 //! route     the table: one row for a method of a path, and the warp filter that serves it
+//! limit     rate limits: the class of each route, and what answers say of the budgets
 //! request   what a request brings: filters and the types they extract
 //! account, product, order, operations
 //!           the calls: a file each, with the route (wiring), the handler (a plain async fn), the bodies
@@ -22,6 +23,7 @@
 mod account;
 mod digest;
 mod edge;
+mod limit;
 mod list;
 mod metrics;
 mod money;

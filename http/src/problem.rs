@@ -103,6 +103,14 @@ impl Problem {
         Self::new(ProblemKind::Unavailable, detail).retry_after(RETRY_AFTER_S)
     }
 
+    /// Makes the problem of a request that is one too many under this policy.
+    pub(crate) fn rate_limited(policy: &'static str, retry_after_s: u32) -> Self {
+        let detail = format!("more requests than `{policy}` allows; try again in {retry_after_s} s");
+        Self::new(ProblemKind::RateLimited, detail)
+            .member("policy", policy.into())
+            .retry_after(retry_after_s)
+    }
+
     /// Makes the problem of a fault of the shop's own; the caller has logged it.
     pub(crate) fn internal() -> Self {
         Self::new(

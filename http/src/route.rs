@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use holdfast_actors::budget::Class;
 use warp::{
     Filter, Rejection,
     filters::BoxedFilter,
@@ -13,6 +14,7 @@ use warp::{
 };
 
 use crate::{
+    limit::class_of,
     problem::{Problem, from_rejection},
     reply::{Reply, Response},
 };
@@ -53,6 +55,7 @@ pub(crate) struct Route {
     method: Method,
     template: &'static str,
     name: Arc<str>,
+    class: Option<Class>,
     is_vital: bool,
     filter: BoxedFilter<(Response,)>,
 }
@@ -74,6 +77,7 @@ impl Route {
             .boxed();
         let name = format!("{method} {template}").into();
         Self {
+            class: class_of(method.as_str(), template),
             method,
             template,
             name,
@@ -108,6 +112,11 @@ impl Route {
     /// Returns method and template, such as `GET /v1/orders/{id}`.
     pub(crate) fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// Returns the class by which requests are limited; none if they are not.
+    pub(crate) fn class(&self) -> Option<Class> {
+        self.class
     }
 
     /// Returns the filter that serves the route.

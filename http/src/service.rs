@@ -3,6 +3,7 @@
 use std::{net::IpAddr, panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::FutureExt;
+use holdfast_actors::budget::Subject;
 use hyper::{Request, body::Body};
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
@@ -14,12 +15,14 @@ use warp::http::{
 };
 
 use crate::{
+    limit::Decisions,
     metrics::ListenerMetrics,
     options::EdgeOptions,
     problem::Problem,
     reply::Response,
     request::{RequestContext, RequestId, TraceParent, client_address},
     route::{Found, Route, RouteTable},
+    shop::Shop,
 };
 
 mod leftover;
@@ -47,6 +50,8 @@ pub(crate) struct EdgeService {
     timeout: Duration,
     trusted_proxies: Vec<IpAddr>,
     metrics: Option<ListenerMetrics>,
+    /// Who counts requests, if they are limited.
+    budgets: Option<Shop>,
 }
 
 impl EdgeService {
@@ -58,6 +63,7 @@ impl EdgeService {
             timeout: options.request_timeout,
             trusted_proxies: options.trusted_proxies.clone(),
             metrics: None,
+            budgets: None,
         }
     }
 
@@ -65,6 +71,14 @@ impl EdgeService {
     pub(crate) fn measured(self, metrics: ListenerMetrics) -> Self {
         Self {
             metrics: Some(metrics),
+            ..self
+        }
+    }
+
+    /// Counts requests by their client's address against the budgets of `shop`.
+    pub(crate) fn limited_by(self, shop: &Shop) -> Self {
+        Self {
+            budgets: Some(shop.clone()),
             ..self
         }
     }
@@ -117,22 +131,23 @@ impl EdgeService {
         };
         let trace = TraceParent::from_headers(request.headers(), fresh);
         let client = client_address(peer, request.headers(), &self.trusted_proxies);
-        request
-            .extensions_mut()
-            .insert(RequestContext::new(trace, client, route.name().clone()));
+        let limits = Decisions::about(route.class());
+        let context = RequestContext::new(trace, client, route.name().clone(), limits);
+        request.extensions_mut().insert(context.clone());
         if request.method() == Method::HEAD {
             *request.method_mut() = Method::GET;
         }
         let span = tracing::info_span!("request", %id, route = &**route.name());
         let work = async {
-            let response = self.admit(route, request).await;
+            let mut response = self.admit(route, request, &context).await;
+            context.limits().put(response.headers_mut());
             tracing::debug!(status = response.status().as_u16(), "answered");
             response
         };
         work.instrument(span).await
     }
 
-    async fn admit<B>(&self, route: &Route, request: Request<B>) -> Response
+    async fn admit<B>(&self, route: &Route, request: Request<B>, context: &RequestContext) -> Response
     where
         B: Body + Send + Sync + 'static,
         B::Error: Into<BoxError>,
@@ -144,6 +159,12 @@ impl EdgeService {
             },
             _ => None,
         };
+        if let Some(shop) = &self.budgets {
+            let address = Subject::address(context.client());
+            if let Err(problem) = context.limits().admit(shop, address).await {
+                return problem.into_response();
+            }
+        }
         let work = AssertUnwindSafe(warp::service(route.filter()).oneshot(request)).catch_unwind();
         match tokio::time::timeout(self.timeout, work).await {
             Ok(Ok(Ok(response))) => response,

@@ -78,7 +78,8 @@ async fn start(
                 &options,
                 options.max_in_flight,
             )
-            .measured(metrics.of("api"));
+            .measured(metrics.of("api"))
+            .limited_by(edge.shop());
             (Some(Server::start(listener, service, &options)), Some(address))
         }
         None => (None, None),

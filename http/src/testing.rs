@@ -114,7 +114,10 @@ impl Listener {
 
     /// Serves the routes of both listeners.
     pub(crate) fn whole(edge: &Edge) -> Self {
-        Self::of(all_routes(edge), edge.options())
+        let Self { service } = Self::of(all_routes(edge), edge.options());
+        Self {
+            service: service.limited_by(edge.shop()),
+        }
     }
 
     /// Sends a request.

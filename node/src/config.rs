@@ -12,6 +12,7 @@ mod environment;
 mod error;
 mod location;
 mod nodes;
+mod rates;
 mod rules;
 mod secret;
 mod sections;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use environment::Variables;
 pub use error::{ConfigError, Violation};
 pub use nodes::{NodeSettings, Role};
+pub use rates::RateSettings;
 pub use secret::Secret;
 pub use sections::{
     AuthSettings, CacheSettings, ClusterSettings, EntitySettings, HttpSettings, LaneSettings, LimitSettings,

@@ -4,7 +4,9 @@ use std::{fmt, net::SocketAddr, time::Duration};
 
 use holdfast_store::Service;
 
-use crate::{cache::CacheOptions, hashing::HashingOptions, link::TlsFiles, mail::MailOptions};
+use crate::{
+    budget::BudgetOptions, cache::CacheOptions, hashing::HashingOptions, link::TlsFiles, mail::MailOptions,
+};
 
 /// Configuration of a [`Node`](super::Node).
 #[derive(Clone)]
@@ -61,6 +63,8 @@ pub struct NodeOptions {
     pub payment_deadline: Duration,
     /// How mail is sent; `None`: it is not.
     pub mail: Option<MailOptions>,
+    /// How often clients may ask; `None`: as often as they like.
+    pub limits: Option<BudgetOptions>,
 }
 
 impl NodeOptions {
@@ -95,6 +99,7 @@ impl NodeOptions {
             refresh_token_ttl: Duration::from_hours(720),
             payment_deadline: Duration::from_mins(15),
             mail: None,
+            limits: None,
         }
     }
 }

@@ -17,9 +17,11 @@ use tokio::sync::watch;
 use super::{Ended, NodeOptions};
 use crate::{
     access::AccessView,
+    budget::Budget,
     cache::Caches,
     client::{ClusterView, NodeView, ShardView},
     clock::PgClock,
+    command::{Draw, Grant},
     consumer::Consumers,
     hashing::Hasher,
     in_progress::InProgress,
@@ -50,6 +52,8 @@ pub(crate) struct Inner {
     pub(crate) in_progress: InProgress,
     pub(crate) metrics: Metrics,
     pub(crate) stock_audit: StockAudit,
+    /// Budgets of requests, if they are limited.
+    pub(crate) budget: Option<Budget>,
     map: ArcSwap<ShardMap>,
     /// The map's version, for those who wait for a newer one.
     map_version: watch::Sender<i64>,
@@ -88,6 +92,7 @@ impl Inner {
             caches: Caches::new(options.cache, is_edge),
             pulse: Pulse::new(),
             in_progress: InProgress::default(),
+            budget: options.limits.clone().map(Budget::new),
             options,
             store,
             clock,
@@ -257,6 +262,16 @@ impl Inner {
                 "changes of access could not be read"
             );
         }
+    }
+
+    /// Draws on a bucket of requests that this node owns; without limits there is always enough.
+    pub(crate) fn grant(&self, draw: &Draw) -> Grant {
+        let unlimited = Grant {
+            tokens: draw.wanted,
+            remaining: u32::MAX,
+            wait_ns: 0,
+        };
+        self.budget.as_ref().map_or(unlimited, |budget| budget.draw(draw))
     }
 
     /// Describes the cluster to operators.

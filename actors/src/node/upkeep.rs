@@ -13,7 +13,7 @@ use crate::{cache, consumer, link::LinkEvent, membership::MembershipMessage, ord
 const ACCESS_POLL: Duration = Duration::from_millis(250);
 /// How often orders with something left to do are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
-/// How often idle entities are stopped.
+/// How often idle entities are stopped, and full buckets forgotten.
 const PASSIVATE: Duration = Duration::from_secs(5);
 /// How often rows that nobody needs any more are deleted.
 const PURGE: Duration = Duration::from_mins(1);
@@ -67,6 +67,9 @@ fn passivate(shared: &Shared) {
         .shards
         .passivate(shared.options.entity_idle, shared.options.entities_max);
     tracing::trace!(resident, "idle entities were stopped");
+    if let Some(budget) = &shared.budget {
+        budget.tidy();
+    }
 }
 
 async fn purge(shared: &Shared) {

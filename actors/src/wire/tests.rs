@@ -4,6 +4,10 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
+use crate::{
+    budget::{Class, Subject},
+    command::{self, Answer, Draw, Grant, Request},
+};
 
 fn header() -> Header {
     Header {
@@ -75,6 +79,55 @@ fn replies_have_these_bytes() {
         assert_eq!(hex(&frame), golden, "{reply:?}");
         assert_eq!(decode_reply(&frame).unwrap(), reply);
     }
+}
+
+#[test]
+fn a_draw_on_a_budget_and_its_grant_have_these_bytes() {
+    let address = std::net::Ipv4Addr::new(198, 51, 100, 7);
+    let draw = Request::Budget(Draw {
+        class: Class::Reads,
+        subject: Subject::address(address.into()),
+        wanted: 300,
+    });
+    assert_eq!(
+        hex(&encode(&draw).unwrap()),
+        concat!(
+            "01",                               // version
+            "04",                               // to a bucket
+            "04",                               // reads
+            "00",                               // by address
+            "00000000000000000000ffffc6336407", // which one
+            "fb2c01",                           // 300 tokens at most
+        )
+    );
+    let caller = Request::Budget(Draw {
+        class: Class::Register,
+        subject: Subject::Caller([7; 16]),
+        wanted: 1,
+    });
+    assert_eq!(
+        hex(&encode(&caller).unwrap()),
+        format!("01040001{}01", "07".repeat(16))
+    );
+    let grant = Answer::now(Ok(command::Reply::Grant(Grant {
+        tokens: 2,
+        remaining: 0,
+        wait_ns: 100_000,
+    })));
+    assert_eq!(
+        hex(&encode(&grant).unwrap()),
+        concat!(
+            "01",         // version
+            "00",         // an answer, no refusal
+            "0a",         // a grant
+            "02",         // tokens
+            "00",         // none left
+            "fca0860100", // more in 100,000 ns
+            "00",         // not replayed
+        )
+    );
+    let read: Answer = decode(&encode(&grant).unwrap()).unwrap();
+    assert_eq!(read, grant);
 }
 
 #[test]

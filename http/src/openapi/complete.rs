@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::problem::ProblemKind;
+use crate::{limit::class_of, problem::ProblemKind};
 
 /// Completes a document in place.
 pub(super) fn complete(document: &mut Value) {
@@ -28,6 +28,7 @@ pub(super) fn complete(document: &mut Value) {
 )]
 struct Shape {
     is_call: bool,
+    is_limited: bool,
     is_get: bool,
     has_id: bool,
     has_body: bool,
@@ -59,6 +60,7 @@ impl Shape {
             .filter_map(|scheme| scheme["bearer"].as_array());
         Self {
             is_call: path.starts_with("/v1/"),
+            is_limited: class_of(&method.to_uppercase(), path).is_some(),
             is_get: method == "get",
             has_id: path.contains("{id}"),
             has_body: operation.contains_key("requestBody"),
@@ -174,6 +176,11 @@ impl Shape {
             "the resource has changed; `current_version` is the one that stands",
         );
         add(is_edit, Kind::PreconditionRequired, "`If-Match` is missing");
+        add(
+            self.is_limited,
+            Kind::RateLimited,
+            "the address or the caller has asked too often",
+        );
         add(self.is_call, Kind::Internal, "a fault of the shop's own");
         add(
             self.is_call,
@@ -197,6 +204,16 @@ impl Shape {
             headers.push((
                 "Idempotent-Replayed",
                 text_header("`true`: an earlier request with the key did this."),
+            ));
+        }
+        if self.is_limited && (is_success || matches!(status, "304" | "429")) {
+            headers.push((
+                "RateLimit-Policy",
+                text_header("The budgets that the request counted against: `q` requests in `w` seconds."),
+            ));
+            headers.push((
+                "RateLimit",
+                text_header("What is left of each: `r` requests now, more after `t` seconds."),
             ));
         }
         match status {
@@ -259,6 +276,7 @@ fn example(kind: ProblemKind) -> Value {
             ("from", "expired".into())
         }
         ProblemKind::PaymentDeclined => ("reason", "the test method asks to be declined".into()),
+        ProblemKind::RateLimited => ("policy", "orders-caller".into()),
         ProblemKind::PriceChanged => ("actual_total", json!({"amount": 2199, "currency": "EUR"})),
         ProblemKind::Validation => (
             "errors",

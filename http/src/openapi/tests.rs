@@ -157,6 +157,14 @@ fn every_operation_is_named_tagged_and_described_to_its_last_status() {
                 "{name} {status}"
             );
             assert!(response["headers"]["X-Request-Id"].is_object(), "{name} {status}");
+            let is_limited = crate::limit::class_of(&operation.method, &operation.path).is_some();
+            if is_limited && (status.starts_with('2') || status == "429") {
+                assert!(response["headers"]["RateLimit"].is_object(), "{name} {status}");
+                assert!(
+                    response["headers"]["RateLimit-Policy"].is_object(),
+                    "{name} {status}"
+                );
+            }
             if status.starts_with(['4', '5']) {
                 let media = &response["content"]["application/problem+json"];
                 let examples = media["examples"].as_object();
@@ -183,6 +191,8 @@ fn every_operation_documents_its_common_errors() {
             }
         };
         wants(operation.path.starts_with("/v1/"), &[500, 503]);
+        let is_limited = crate::limit::class_of(&operation.method, &operation.path).is_some();
+        wants(is_limited, &[429]);
         wants(operation.needs_token(), &[401]);
         wants(operation.path.contains('{'), &[404]);
         wants(operation.has_body(), &[400, 408, 413, 415, 422]);

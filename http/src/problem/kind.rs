@@ -97,6 +97,8 @@ kinds! {
     PreconditionRequired = PRECONDITION_REQUIRED, "precondition-required", "If-Match is required";
     /// Too many failed logins.
     AccountLocked = TOO_MANY_REQUESTS, "account-locked", "Too many failed logins";
+    /// More requests than the client's budget allows.
+    RateLimited = TOO_MANY_REQUESTS, "rate-limited", "Too many requests";
     /// A fault of the shop's own.
     Internal = INTERNAL_SERVER_ERROR, "internal", "Something went wrong";
     /// The shop cannot answer right now.

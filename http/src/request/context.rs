@@ -5,6 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use warp::{Filter, Rejection};
 
 use super::TraceParent;
+use crate::limit::Decisions;
 
 /// Where a request comes from and goes to, shared by all that serves it.
 #[derive(Clone, Debug)]
@@ -15,12 +16,18 @@ struct Inner {
     trace: TraceParent,
     client: IpAddr,
     route: Arc<str>,
+    limits: Decisions,
 }
 
 impl RequestContext {
     /// Joins what is known about a request that `route` will serve.
-    pub(crate) fn new(trace: TraceParent, client: IpAddr, route: Arc<str>) -> Self {
-        Self(Arc::new(Inner { trace, client, route }))
+    pub(crate) fn new(trace: TraceParent, client: IpAddr, route: Arc<str>, limits: Decisions) -> Self {
+        Self(Arc::new(Inner {
+            trace,
+            client,
+            route,
+            limits,
+        }))
     }
 
     /// Returns the trace that the request belongs to, for those who go on with it.
@@ -31,6 +38,11 @@ impl RequestContext {
     /// Returns the client's address.
     pub(crate) fn client(&self) -> IpAddr {
         self.0.client
+    }
+
+    /// Returns what was decided about the request by rate limits.
+    pub(crate) fn limits(&self) -> &Decisions {
+        &self.0.limits
     }
 
     /// Returns the route as method and template, such as `POST /v1/orders/{id}/cancel`.

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use holdfast_actors::{
     Error,
+    budget::{Class, Subject},
     client::{
         ClusterView, Freshness, Health, NodeState, NodeView, Page, PageRequest, Read, Service, ShardView,
     },
@@ -20,6 +21,7 @@ use holdfast_domain::{
 };
 
 mod accounts;
+mod budgets;
 mod catalogue;
 mod orders;
 
@@ -49,6 +51,8 @@ struct State {
     freshness: Freshness,
     login: Option<Login>,
     metrics: prometheus::Registry,
+    verdict: Option<budgets::Verdict>,
+    counted: Vec<(Class, Subject)>,
 }
 
 impl Shop {
@@ -60,6 +64,8 @@ impl Shop {
             freshness: Freshness::default(),
             login: None,
             metrics: prometheus::Registry::new(),
+            verdict: None,
+            counted: Vec::new(),
         })))
     }
 

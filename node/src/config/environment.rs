@@ -70,10 +70,12 @@ impl Variables {
             }
         }
         serde_path_to_error::deserialize(Value::Table(settings)).map_err(|error| {
-            let field = error.path().to_string();
+            let path = error.path().to_string();
             // The file has parsed by itself, so the culprit is a variable; a
-            // value inside a list has the list's variable to blame.
-            let field = field.split('[').next().unwrap_or_default();
+            // value inside a list or a table has that one's variable to blame.
+            let field = path.split('[').next().unwrap_or_default();
+            let end = field.match_indices('.').nth(1).map_or(field.len(), |(at, _)| at);
+            let field = &field[..end];
             let message = error.inner().message().to_owned();
             match self.by_field.get(field) {
                 Some(variable) => variable.refuse(message),
@@ -124,6 +126,11 @@ impl Variable {
                 .parse()
                 .map(Value::Integer)
                 .map_err(|_| self.refuse("expected a whole number")),
+            Some(Value::Table(_)) => toml::from_str::<Table>(&format!("value = {text}"))
+                .ok()
+                .and_then(|mut table| table.remove("value"))
+                .filter(Value::is_table)
+                .ok_or_else(|| self.refuse("expected a table such as { key = 1 }")),
             Some(Value::Array(_)) => Ok(Value::Array(
                 text.split(',')
                     .map(str::trim)

@@ -19,6 +19,14 @@ const MIN_HEARTBEATS_TO_SUSPECT: u32 = 4;
 const MIN_CACHE_BYTES: u64 = 1 << 20;
 /// The longest that anything may be served from a cache.
 const MAX_CACHE_AGE: Duration = Duration::from_mins(1);
+/// The most requests that a rate may name; more is no limit.
+const MAX_REQUESTS: u32 = 1_000_000;
+/// The longest time that a rate may name.
+const MAX_RATE_PERIOD: Duration = Duration::from_hours(24);
+/// The longest time that a lease may last: so much later than it was drawn is a token spent.
+const MAX_LEASE_TTL: Duration = Duration::from_secs(10);
+/// The longest time that a request may wait for its budget.
+const MAX_LEASE_WAIT: Duration = Duration::from_millis(100);
 
 /// A broken rule, before it is known where the value came from.
 pub(super) struct Broken {
@@ -49,6 +57,7 @@ pub(super) fn check(config: &Config) -> Vec<Broken> {
     bounds(config, &mut broken);
     durations(config, &mut broken);
     cache(config, &mut broken);
+    rates(config, &mut broken);
     tls(config, &mut broken);
     nodes(config, &mut broken);
     broken
@@ -74,6 +83,7 @@ fn bounds(config: &Config, broken: &mut Vec<Broken>) {
         ("http.max_connections", config.http.max_connections),
         ("auth.hashing_threads", config.auth.hashing_threads),
         ("limits.max_in_flight", config.limits.max_in_flight),
+        ("limits.max_tracked", config.limits.max_tracked),
         ("lane.max_batch", config.lane.max_batch),
         ("link.max_in_flight", config.link.max_in_flight),
         ("entities.max_resident", config.entities.max_resident),
@@ -123,6 +133,8 @@ fn durations(config: &Config, broken: &mut Vec<Broken>) {
         ("auth.access_token_ttl", config.auth.access_token_ttl),
         ("orders.payment_deadline", config.orders.payment_deadline),
         ("entities.idle_after", config.entities.idle_after),
+        ("limits.lease_ttl", config.limits.lease_ttl),
+        ("limits.lease_wait", config.limits.lease_wait),
         ("membership.heartbeat", config.membership.heartbeat),
         ("link.idle_timeout", config.link.idle_timeout),
     ];
@@ -158,6 +170,34 @@ fn durations(config: &Config, broken: &mut Vec<Broken>) {
             "membership.suspect_after",
             format!("must be at least {MIN_HEARTBEATS_TO_SUSPECT} times membership.heartbeat"),
         ));
+    }
+}
+
+fn rates(config: &Config, broken: &mut Vec<Broken>) {
+    for (name, rate) in config.limits.rates() {
+        let mut refuse = |what: &str| {
+            broken.push(Broken::new(format!("limits.{name}"), what));
+        };
+        let counts = 1..=MAX_REQUESTS;
+        if !counts.contains(&rate.requests) || !counts.contains(&rate.burst) {
+            refuse("requests and burst must be between 1 and 1000000");
+        }
+        let is_whole = rate.per.subsec_nanos() == 0;
+        if !is_whole || rate.per.is_zero() || rate.per > MAX_RATE_PERIOD {
+            refuse("per must be whole seconds, from 1 s to a day");
+        }
+    }
+    let at_most = [
+        ("limits.lease_ttl", config.limits.lease_ttl, MAX_LEASE_TTL),
+        ("limits.lease_wait", config.limits.lease_wait, MAX_LEASE_WAIT),
+    ];
+    for (field, value, most) in at_most {
+        if value > most {
+            broken.push(Broken::new(
+                field,
+                format!("must be at most {} ms", most.as_millis()),
+            ));
+        }
     }
 }
 

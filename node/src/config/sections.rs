@@ -6,9 +6,11 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use holdfast_actors::budget::BudgetOptions;
 use holdfast_domain::PaymentProvider;
 use serde::{Deserialize, Serialize};
 
+use super::rates::RateSettings;
 use super::secret::Secret;
 
 /// `[cluster]`: what all nodes share.
@@ -166,14 +168,75 @@ pub struct LimitSettings {
     pub enabled: bool,
     /// Requests in progress on one node; more are answered 503.
     pub max_in_flight: usize,
+    /// Budgets that a node remembers; above it those with most left are forgotten.
+    pub max_tracked: usize,
+    /// How long tokens that a node has drawn from another's budget are good.
+    #[serde(with = "humantime_serde")]
+    pub lease_ttl: Duration,
+    /// How long a request waits for such tokens before its node decides alone.
+    #[serde(with = "humantime_serde")]
+    pub lease_wait: Duration,
+    /// Making accounts, counted by address.
+    pub register_by_address: RateSettings,
+    /// Signing in, refreshing, changing a password, counted by address.
+    pub login_by_address: RateSettings,
+    /// Signing in, refreshing, changing a password, counted by caller.
+    pub login_by_caller: RateSettings,
+    /// Placing and paying orders, counted by address.
+    pub orders_by_address: RateSettings,
+    /// Placing and paying orders, counted by caller.
+    pub orders_by_caller: RateSettings,
+    /// All other changes, counted by address.
+    pub writes_by_address: RateSettings,
+    /// All other changes, counted by caller.
+    pub writes_by_caller: RateSettings,
+    /// Reads, counted by address.
+    pub reads_by_address: RateSettings,
+    /// Reads, counted by caller.
+    pub reads_by_caller: RateSettings,
 }
 
 impl Default for LimitSettings {
     fn default() -> Self {
+        let BudgetOptions {
+            rates,
+            max_tracked,
+            lease_ttl,
+            lease_wait,
+        } = BudgetOptions::default();
         Self {
             enabled: true,
             max_in_flight: 1024,
+            max_tracked,
+            lease_ttl,
+            lease_wait,
+            register_by_address: rates.register_by_address.into(),
+            login_by_address: rates.login_by_address.into(),
+            login_by_caller: rates.login_by_caller.into(),
+            orders_by_address: rates.orders_by_address.into(),
+            orders_by_caller: rates.orders_by_caller.into(),
+            writes_by_address: rates.writes_by_address.into(),
+            writes_by_caller: rates.writes_by_caller.into(),
+            reads_by_address: rates.reads_by_address.into(),
+            reads_by_caller: rates.reads_by_caller.into(),
         }
+    }
+}
+
+impl LimitSettings {
+    /// Lists the rates by the names of their fields.
+    pub(super) fn rates(&self) -> [(&'static str, RateSettings); 9] {
+        [
+            ("register_by_address", self.register_by_address),
+            ("login_by_address", self.login_by_address),
+            ("login_by_caller", self.login_by_caller),
+            ("orders_by_address", self.orders_by_address),
+            ("orders_by_caller", self.orders_by_caller),
+            ("writes_by_address", self.writes_by_address),
+            ("writes_by_caller", self.writes_by_caller),
+            ("reads_by_address", self.reads_by_address),
+            ("reads_by_caller", self.reads_by_caller),
+        ]
     }
 }
 

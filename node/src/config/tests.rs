@@ -222,6 +222,48 @@ fn every_default_can_be_set_by_its_variable() {
 }
 
 #[test]
+fn a_rate_is_one_line_of_the_file_or_one_variable() {
+    let variable = (
+        "HOLDFAST_LIMITS__READS_BY_CALLER",
+        r#"{ requests = 5, per = "1s", burst = 7 }"#,
+    );
+    let text = "[limits]\norders_by_caller = { requests = 20, per = \"1m\", burst = 10 }";
+    let limits = load_with(text, &[variable]).unwrap().limits;
+    let orders = limits.orders_by_caller;
+    assert_eq!((orders.requests, orders.burst), (20, 10));
+    assert_eq!(orders.per, Duration::from_mins(1));
+    assert_eq!(limits.reads_by_caller.burst, 7);
+    assert_eq!(
+        refusal_of_variable("HOLDFAST_LIMITS__READS_BY_CALLER", "5"),
+        "HOLDFAST_LIMITS__READS_BY_CALLER: expected a table such as { key = 1 }"
+    );
+    let message = refusal_of_variable("HOLDFAST_LIMITS__READS_BY_CALLER", "{ requests = 5 }");
+    assert!(
+        message.starts_with("HOLDFAST_LIMITS__READS_BY_CALLER: missing field"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_rate_that_allows_nothing_or_lasts_no_whole_seconds_is_refused_with_its_line() {
+    for (rate, complaint) in [
+        ("{ requests = 0, per = \"1m\", burst = 1 }", "requests and burst"),
+        ("{ requests = 1, per = \"1m\", burst = 0 }", "requests and burst"),
+        ("{ requests = 1, per = \"1500ms\", burst = 1 }", "per must be"),
+        ("{ requests = 1, per = \"0s\", burst = 1 }", "per must be"),
+    ] {
+        let message = refusal(&format!("[limits]\nlogin_by_caller = {rate}"));
+        let expected = format!("cluster.toml:2:19: limits.login_by_caller: {complaint}");
+        assert!(message.starts_with(&expected), "{message}");
+    }
+    let message = refusal("[limits]\nlease_wait = \"1s\"");
+    assert_eq!(
+        message,
+        "cluster.toml:2:14: limits.lease_wait: must be at most 100 ms"
+    );
+}
+
+#[test]
 fn a_variable_that_does_not_fit_is_refused_by_its_name() {
     assert_eq!(
         refusal_of_variable("HOLDFAST_LIMITS__ENABLED", "maybe"),

@@ -4,7 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use holdfast_actors::{CacheOptions, HashingOptions, NodeOptions, link::TlsFiles};
+use holdfast_actors::{
+    CacheOptions, HashingOptions, NodeOptions,
+    budget::{BudgetOptions, Rates},
+    link::TlsFiles,
+};
 use holdfast_http::EdgeOptions;
 
 use crate::config::Config;
@@ -51,7 +55,29 @@ pub fn node_options(config: &Config, plan: &NodePlan) -> anyhow::Result<NodeOpti
     options.hashing = hashing_options(config);
     options.refresh_token_ttl = config.auth.refresh_token_ttl;
     options.payment_deadline = config.orders.payment_deadline;
+    options.limits = budget_options(config);
     Ok(options)
+}
+
+/// Tells how often clients may ask, if that is limited.
+fn budget_options(config: &Config) -> Option<BudgetOptions> {
+    let limits = config.limits.enabled.then_some(&config.limits)?;
+    Some(BudgetOptions {
+        rates: Rates {
+            register_by_address: limits.register_by_address.into(),
+            login_by_address: limits.login_by_address.into(),
+            login_by_caller: limits.login_by_caller.into(),
+            orders_by_address: limits.orders_by_address.into(),
+            orders_by_caller: limits.orders_by_caller.into(),
+            writes_by_address: limits.writes_by_address.into(),
+            writes_by_caller: limits.writes_by_caller.into(),
+            reads_by_address: limits.reads_by_address.into(),
+            reads_by_caller: limits.reads_by_caller.into(),
+        },
+        max_tracked: limits.max_tracked,
+        lease_ttl: limits.lease_ttl,
+        lease_wait: limits.lease_wait,
+    })
 }
 
 /// Tells how passwords are hashed.
