@@ -11,6 +11,7 @@ mod cache;
 mod catalogue;
 mod cluster;
 mod idempotency;
+mod limits;
 mod metrics;
 mod orders;
 mod selling;

@@ -182,13 +182,15 @@ impl Budget {
         let policy = key.policy();
         let rate = self.options.rates.of(policy);
         let is_admitted = drawn.tokens > 0;
+        // An owner with other settings may have more.
+        let remaining = drawn.remaining.min(rate.burst);
         Admission {
             policy,
             rate,
             is_admitted,
-            remaining: drawn.remaining,
+            remaining,
             wait: if is_admitted {
-                rate.whole_after(drawn.remaining)
+                rate.whole_after(remaining)
             } else {
                 drawn.wait
             },

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use holdfast_domain::{EventId, EventKind, NodeId, ProductId, Timestamp};
+use holdfast_domain::{EventId, EventKind, NodeId, ProductId};
 use holdfast_store::{
     Acceptance, Consequence, ConsumerTask, DeadLetterFilter, EventRecord, PageRequest, StockAlert, StoreError,
 };
