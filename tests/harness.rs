@@ -11,7 +11,7 @@ pub(crate) use answer::Answer;
 pub(crate) use cluster::Cluster;
 pub(crate) use person::{PASSWORD, Person, order, product};
 pub(crate) use scrape::Scrape;
-pub(crate) use wait::eventually;
+pub(crate) use wait::{eventually, patiently};
 
 /// Makes an idempotency key that nobody has used.
 pub(crate) fn random_key() -> String {

@@ -13,6 +13,7 @@ mod cluster;
 mod idempotency;
 mod limits;
 mod metrics;
+mod monitoring;
 mod orders;
 mod selling;
 mod services;

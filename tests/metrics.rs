@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use holdfast_node::terminal;
 use serde_json::json;
 
 use crate::harness::{Cluster, Person, Scrape, eventually, order, random_key};
@@ -212,7 +213,7 @@ fn check_by_promtool(text: &str) {
     let Ok(mut tool) = tool else {
         let is_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
         assert!(!is_ci, "promtool is required in CI");
-        eprintln!("skipped: promtool is not installed");
+        terminal::remark("skipped: promtool is not installed");
         return;
     };
     let mut stdin = tool.stdin.take().expect("a pipe");

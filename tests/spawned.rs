@@ -2,6 +2,7 @@
 
 mod balancing;
 mod dying;
+mod monitoring;
 mod refusals;
 mod services;
 mod shoppers;

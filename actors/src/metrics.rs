@@ -48,12 +48,12 @@ impl Metrics {
         let registry = Registry::new();
         let registrar = Registrar::new(&registry);
         Ok(Self {
-            hashing: HashingMetrics::new(&registrar)?,
-            lane: LaneMetrics::new(&registrar)?,
-            logins: LoginMetrics::new(&registrar)?,
-            membership: MembershipMetrics::new(&registrar)?,
-            router: RouterMetrics::new(&registrar)?,
-            sales: SalesMetrics::new(&registrar)?,
+            hashing: HashingMetrics::new(registrar)?,
+            lane: LaneMetrics::new(registrar)?,
+            logins: LoginMetrics::new(registrar)?,
+            membership: MembershipMetrics::new(registrar)?,
+            router: RouterMetrics::new(registrar)?,
+            sales: SalesMetrics::new(registrar)?,
             registry,
         })
     }

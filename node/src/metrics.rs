@@ -33,12 +33,12 @@ pub fn register(registry: &Registry, superseded: u64) -> Result<()> {
             "Incarnations that this process ran and others declared dead.",
         )?
         .inc_by(superseded);
-    runtime(&registrar)?;
+    runtime(registrar)?;
     process(registry)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "there are fewer than 2^53 of anything")]
-fn runtime(registrar: &Registrar<'_>) -> Result<()> {
+fn runtime(registrar: Registrar<'_>) -> Result<()> {
     let gauge = |name, help, look: fn(&Handle) -> usize| {
         let runtime = Handle::current();
         let look_up = move || vec![Sample::of(look(&runtime) as f64)];

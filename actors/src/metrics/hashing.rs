@@ -25,7 +25,7 @@ impl Drop for Waiting {
 }
 
 impl HashingMetrics {
-    pub(super) fn new(registrar: &Registrar<'_>) -> Result<Self> {
+    pub(super) fn new(registrar: Registrar<'_>) -> Result<Self> {
         Ok(Self {
             took: registrar.histogram(
                 "holdfast_password_hash_duration_seconds",

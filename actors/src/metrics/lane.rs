@@ -23,7 +23,7 @@ pub(crate) struct LaneMetrics {
 }
 
 impl LaneMetrics {
-    pub(super) fn new(registrar: &Registrar<'_>) -> Result<Self> {
+    pub(super) fn new(registrar: Registrar<'_>) -> Result<Self> {
         Ok(Self {
             batch_intents: registrar.histogram(
                 "holdfast_lane_batch_intents",

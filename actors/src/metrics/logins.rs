@@ -13,7 +13,7 @@ pub(crate) struct LoginMetrics {
 }
 
 impl LoginMetrics {
-    pub(super) fn new(registrar: &Registrar<'_>) -> Result<Self> {
+    pub(super) fn new(registrar: Registrar<'_>) -> Result<Self> {
         let results = registrar.counters(
             "holdfast_logins_total",
             "Logins by result, counted by the account's owner.",

@@ -20,7 +20,7 @@ pub(crate) struct MembershipMetrics {
 }
 
 impl MembershipMetrics {
-    pub(super) fn new(registrar: &Registrar<'_>) -> Result<Self> {
+    pub(super) fn new(registrar: Registrar<'_>) -> Result<Self> {
         Ok(Self {
             heartbeats: registrar.counter(
                 "holdfast_heartbeats_total",

@@ -60,12 +60,12 @@ impl<'a> Registrar<'a> {
     }
 
     /// Adds a counter.
-    pub fn counter(&self, name: &str, help: &str) -> Result<IntCounter> {
+    pub fn counter(self, name: &str, help: &str) -> Result<IntCounter> {
         self.add(IntCounter::new(name, help)?)
     }
 
     /// Adds counters that are told apart by `label`; those of `values` stand at zero from the start.
-    pub fn counters(&self, name: &str, help: &str, label: &str, values: &[&str]) -> Result<IntCounterVec> {
+    pub fn counters(self, name: &str, help: &str, label: &str, values: &[&str]) -> Result<IntCounterVec> {
         let counters = self.add(IntCounterVec::new(Opts::new(name, help), &[label])?)?;
         for value in values {
             counters.get_metric_with_label_values(&[*value])?;
@@ -74,34 +74,28 @@ impl<'a> Registrar<'a> {
     }
 
     /// Adds counters that are told apart by several labels.
-    pub fn labelled_counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec> {
+    pub fn labelled_counters(self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec> {
         self.add(IntCounterVec::new(Opts::new(name, help), labels)?)
     }
 
     /// Adds a gauge.
-    pub fn gauge(&self, name: &str, help: &str) -> Result<IntGauge> {
+    pub fn gauge(self, name: &str, help: &str) -> Result<IntGauge> {
         self.add(IntGauge::new(name, help)?)
     }
 
     /// Adds gauges that are told apart by labels.
-    pub fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec> {
+    pub fn gauges(self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec> {
         self.add(IntGaugeVec::new(Opts::new(name, help), labels)?)
     }
 
     /// Adds a histogram with buckets up to these bounds.
-    pub fn histogram(&self, name: &str, help: &str, bounds: &[f64]) -> Result<Histogram> {
+    pub fn histogram(self, name: &str, help: &str, bounds: &[f64]) -> Result<Histogram> {
         let options = HistogramOpts::new(name, help).buckets(bounds.to_vec());
         self.add(Histogram::with_opts(options)?)
     }
 
     /// Adds histograms that are told apart by labels.
-    pub fn histograms(
-        &self,
-        name: &str,
-        help: &str,
-        bounds: &[f64],
-        labels: &[&str],
-    ) -> Result<HistogramVec> {
+    pub fn histograms(self, name: &str, help: &str, bounds: &[f64], labels: &[&str]) -> Result<HistogramVec> {
         let options = HistogramOpts::new(name, help).buckets(bounds.to_vec());
         self.add(HistogramVec::new(options, labels)?)
     }
@@ -110,7 +104,7 @@ impl<'a> Registrar<'a> {
     ///
     /// A value with another number of labels than there are names is left out.
     pub fn sampled(
-        &self,
+        self,
         kind: Kind,
         name: &str,
         help: &str,
@@ -132,7 +126,7 @@ impl<'a> Registrar<'a> {
         }))
     }
 
-    fn add<M: Collector + Clone + 'static>(&self, metric: M) -> Result<M> {
+    fn add<M: Collector + Clone + 'static>(self, metric: M) -> Result<M> {
         self.registry.register(Box::new(metric.clone()))?;
         Ok(metric)
     }

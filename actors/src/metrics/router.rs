@@ -31,7 +31,7 @@ pub(crate) struct RouterMetrics {
 }
 
 impl RouterMetrics {
-    pub(super) fn new(registrar: &Registrar<'_>) -> Result<Self> {
+    pub(super) fn new(registrar: Registrar<'_>) -> Result<Self> {
         let ends = registrar.labelled_counters(
             "holdfast_router_requests_total",
             "Requests to entities by how they ended, all attempts together.",

@@ -26,7 +26,7 @@ pub(crate) struct SalesMetrics {
 }
 
 impl SalesMetrics {
-    pub(super) fn new(registrar: &Registrar<'_>) -> Result<Self> {
+    pub(super) fn new(registrar: Registrar<'_>) -> Result<Self> {
         let hot = Arc::new(Mutex::new(HotProducts::new(Instant::now())));
         let shown = Arc::clone(&hot);
         registrar.sampled(
