@@ -3,6 +3,7 @@
 mod answer;
 mod cluster;
 pub(crate) mod launched;
+pub(crate) mod mailbox;
 mod person;
 mod scrape;
 mod wait;

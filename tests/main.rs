@@ -12,6 +12,7 @@ mod catalogue;
 mod cluster;
 mod idempotency;
 mod limits;
+mod mail;
 mod metrics;
 mod monitoring;
 mod orders;

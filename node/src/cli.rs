@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{audit, chaos, config, migrate, node, status, up, user};
+use crate::commands::{audit, chaos, config, dlq, migrate, node, status, up, user};
 
 /// Holdfast: a commerce backend that keeps its word.
 #[derive(Debug, Parser)]
@@ -22,6 +22,7 @@ enum Command {
     Migrate(migrate::Migrate),
     User(user::User),
     Audit(audit::Audit),
+    Dlq(dlq::Dlq),
     Chaos(chaos::Chaos),
     Config(config::ConfigCommand),
 }
@@ -36,6 +37,7 @@ impl Cli {
             Command::Migrate(command) => command.run(),
             Command::User(command) => command.run(),
             Command::Audit(command) => command.run(),
+            Command::Dlq(command) => command.run(),
             Command::Chaos(command) => command.run(),
             Command::Config(command) => command.run(),
         }

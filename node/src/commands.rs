@@ -4,6 +4,7 @@ pub mod audit;
 pub mod chaos;
 pub mod config;
 mod database;
+pub mod dlq;
 pub mod migrate;
 pub mod node;
 pub mod status;

@@ -28,7 +28,7 @@ pub use rates::RateSettings;
 pub use secret::Secret;
 pub use sections::{
     AuthSettings, CacheSettings, ClusterSettings, EntitySettings, HttpSettings, LaneSettings, LimitSettings,
-    LinkSettings, MembershipSettings, OrderSettings, PostgresSettings, TimeoutSettings,
+    LinkSettings, MailSettings, MembershipSettings, OrderSettings, PostgresSettings, TimeoutSettings,
 };
 
 /// Everything a cluster can be told.
@@ -59,6 +59,8 @@ pub struct Config {
     pub postgres: PostgresSettings,
     /// Traffic between nodes.
     pub link: LinkSettings,
+    /// Mail to customers and sellers.
+    pub mail: MailSettings,
     /// The nodes, in order.
     pub nodes: Vec<NodeSettings>,
 }
@@ -78,6 +80,7 @@ impl Default for Config {
             membership: MembershipSettings::default(),
             postgres: PostgresSettings::default(),
             link: LinkSettings::default(),
+            mail: MailSettings::default(),
             nodes: ["n1", "n2", "n3"].map(NodeSettings::named).into(),
         }
     }

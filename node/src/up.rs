@@ -90,6 +90,8 @@ pub async fn run(options: UpOptions, config: Config) -> anyhow::Result<()> {
             Some(path) => path.clone(),
             None => data_dir.cookie_file()?,
         },
+        mail_dir: (config.mail.smtp_url.is_none() && config.mail.spool_dir.is_none())
+            .then(|| data_dir.mail_dir()),
     };
     let mut supervisor = Supervisor::launch(plans, launch, database, &data_dir, options.restart)?;
     let ended = tokio::select! {
@@ -173,7 +175,7 @@ async fn run_until_it_fails(
     let mut step = Step::begin("nodes");
     supervisor.until_ready(config.timeouts.startup, &mut step).await?;
     step.done("all ready");
-    summary::print(supervisor.members(), admin, data_dir, began.elapsed());
+    summary::print(supervisor.members(), admin, config, data_dir, began.elapsed());
     supervisor.supervise().await
 }
 

@@ -36,8 +36,11 @@ pub(crate) struct Cluster {
     /// The store, for looking behind the curtain.
     pub(crate) store: Store,
     database: TestDatabase,
-    tune: fn(&mut NodeOptions),
+    tune: Tuning,
 }
+
+/// How the options of all nodes differ from the defaults.
+type Tuning = Arc<dyn Fn(&mut NodeOptions) + Send + Sync>;
 
 impl Cluster {
     /// Starts `count` nodes with all roles, and waits until every shard is where it belongs.
@@ -46,8 +49,12 @@ impl Cluster {
     }
 
     /// Starts `count` nodes whose options were tuned.
-    pub(crate) async fn start_tuned(count: usize, tune: fn(&mut NodeOptions)) -> Self {
+    pub(crate) async fn start_tuned(
+        count: usize,
+        tune: impl Fn(&mut NodeOptions) + Send + Sync + 'static,
+    ) -> Self {
         show_logs();
+        let tune: Tuning = Arc::new(tune);
         let database = TestDatabase::create().await;
         let store = Store::connect(database.url(), StoreOptions::default())
             .await
@@ -58,7 +65,7 @@ impl Cluster {
             .expect("a client");
         let mut nodes = Vec::new();
         for n in 1..=count {
-            nodes.push(start_node(&format!("n{n}"), database.url(), tune).await);
+            nodes.push(start_node(&format!("n{n}"), database.url(), &tune).await);
         }
         let admin = Person::stranger(http.clone(), &nodes[0].api);
         let mut cluster = Self {
@@ -267,7 +274,7 @@ impl Cluster {
     /// Starts a node of this name again, as a new incarnation.
     pub(crate) async fn restart(&mut self, name: &str) {
         self.nodes
-            .push(start_node(name, self.database.url(), self.tune).await);
+            .push(start_node(name, self.database.url(), &self.tune).await);
         self.nodes.sort_by(|a, b| a.name.cmp(&b.name));
     }
 }
@@ -325,7 +332,7 @@ async fn execute(database: &TestDatabase, sql: &str) {
         .expect("sound SQL");
 }
 
-async fn start_node(name: &str, url: &str, tune: fn(&mut NodeOptions)) -> Running {
+async fn start_node(name: &str, url: &str, tune: &Tuning) -> Running {
     let api = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let ops = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let (api_addr, ops_addr) = (api.local_addr().expect("bound"), ops.local_addr().expect("bound"));

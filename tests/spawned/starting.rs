@@ -109,6 +109,11 @@ async fn up_starts_three_nodes_and_says_where_they_are() {
             );
         }
     }
+    let mail = format!(
+        "Mail: not sent, but written to {}",
+        up.site().data_dir().join("mail").display()
+    );
+    assert!(said.contains(&mail), "{mail:?} is not in {said}");
     let admin_file = run.join("admin.json");
     assert!(
         said.contains(admin_file.to_str().expect("a plain path")),

@@ -18,13 +18,19 @@ pub(super) struct DatabaseArgs {
     /// database if neither the settings nor `HOLDFAST_DATABASE_URL` name one
     #[arg(long, value_name = "DIR", default_value = ".data")]
     pub(super) data_dir: PathBuf,
+    /// Work on this server; better set in `HOLDFAST_DATABASE_URL`, where
+    /// others cannot see it
+    #[arg(long, value_name = "URL")]
+    pub(super) database_url: Option<String>,
 }
 
 impl DatabaseArgs {
     /// Loads the settings, with the database's URL filled in.
     pub(super) fn settings(&self) -> anyhow::Result<(Config, Secret)> {
         let config = Config::load(self.config.as_deref())?;
-        let url = if let Some(url) = &config.postgres.url {
+        let url = if let Some(url) = &self.database_url {
+            Secret::new(url)
+        } else if let Some(url) = &config.postgres.url {
             url.clone()
         } else {
             let cluster = ClusterFile::read(&ClusterFile::path_in(&self.data_dir))?;

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use holdfast_actors::mail;
 use holdfast_domain::account::ACCESS_TOKEN_TTL_MAX;
 
 use super::error::{Place, Violation};
@@ -59,6 +60,7 @@ pub(super) fn check(config: &Config) -> Vec<Broken> {
     cache(config, &mut broken);
     rates(config, &mut broken);
     tls(config, &mut broken);
+    mail_rules(config, &mut broken);
     nodes(config, &mut broken);
     broken
 }
@@ -87,6 +89,7 @@ fn bounds(config: &Config, broken: &mut Vec<Broken>) {
         ("lane.max_batch", config.lane.max_batch),
         ("link.max_in_flight", config.link.max_in_flight),
         ("entities.max_resident", config.entities.max_resident),
+        ("mail.spool_max", config.mail.spool_max),
     ];
     for (field, value) in at_least_one {
         if value == 0 {
@@ -137,6 +140,8 @@ fn durations(config: &Config, broken: &mut Vec<Broken>) {
         ("limits.lease_wait", config.limits.lease_wait),
         ("membership.heartbeat", config.membership.heartbeat),
         ("link.idle_timeout", config.link.idle_timeout),
+        ("mail.smtp_timeout", config.mail.smtp_timeout),
+        ("mail.retry_first", config.mail.retry_first),
     ];
     for (field, value) in positive {
         if value == Duration::ZERO {
@@ -217,6 +222,42 @@ fn tls(config: &Config, broken: &mut Vec<Broken>) {
                 "must be given: tls_ca, tls_cert and tls_key go together",
             ));
         }
+    }
+}
+
+fn mail_rules(config: &Config, broken: &mut Vec<Broken>) {
+    let settings = &config.mail;
+    if let Err(error) = mail::check_sender(&settings.from) {
+        broken.push(Broken::new("mail.from", error.to_string()));
+    }
+    if settings.attempts == 0 {
+        broken.push(Broken::new("mail.attempts", "must be at least 1"));
+    }
+    if settings.retry_max < settings.retry_first {
+        broken.push(Broken::new(
+            "mail.retry_max",
+            "must not be shorter than mail.retry_first",
+        ));
+    }
+    let Some(url) = &settings.smtp_url else {
+        for (field, given) in [
+            ("mail.smtp_password_file", settings.smtp_password_file.is_some()),
+            ("mail.smtp_ca", settings.smtp_ca.is_some()),
+        ] {
+            if given {
+                broken.push(Broken::new(field, "is of no use without mail.smtp_url"));
+            }
+        }
+        return;
+    };
+    if let Err(error) = mail::check_smtp_url(url.reveal(), settings.smtp_password_file.is_some()) {
+        broken.push(Broken::new("mail.smtp_url", error.to_string()));
+    }
+    if settings.spool_dir.is_some() {
+        broken.push(Broken::new(
+            "mail.spool_dir",
+            "must not be given beside mail.smtp_url",
+        ));
     }
 }
 

@@ -388,3 +388,55 @@ impl Default for LinkSettings {
         }
     }
 }
+
+/// `[mail]`: what is written to customers and sellers. Off unless a relay or a
+/// spool is named.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MailSettings {
+    /// Who mail is from, as `name@example.com` or `Name <name@example.com>`.
+    pub from: String,
+    /// The relay; may hold a password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smtp_url: Option<Secret>,
+    /// Holds the password of the user in `smtp_url`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smtp_password_file: Option<PathBuf>,
+    /// An authority that signed the relay's certificate, besides those of the
+    /// system, PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smtp_ca: Option<PathBuf>,
+    /// How long each step of a conversation with the relay may take.
+    #[serde(with = "humantime_serde")]
+    pub smtp_timeout: Duration,
+    /// Where mail is written instead, a file each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spool_dir: Option<PathBuf>,
+    /// Files that the spool may hold; while there are more, mail waits.
+    pub spool_max: usize,
+    /// How often a mail is tried before it becomes a dead letter.
+    pub attempts: u32,
+    /// The pause after the first attempt; it doubles with each.
+    #[serde(with = "humantime_serde")]
+    pub retry_first: Duration,
+    /// The longest pause.
+    #[serde(with = "humantime_serde")]
+    pub retry_max: Duration,
+}
+
+impl Default for MailSettings {
+    fn default() -> Self {
+        Self {
+            from: "Holdfast <holdfast@localhost>".to_owned(),
+            smtp_url: None,
+            smtp_password_file: None,
+            smtp_ca: None,
+            smtp_timeout: Duration::from_secs(10),
+            spool_dir: None,
+            spool_max: 100_000,
+            attempts: 20,
+            retry_first: Duration::from_secs(2),
+            retry_max: Duration::from_mins(10),
+        }
+    }
+}

@@ -338,3 +338,28 @@ fn a_file_may_hold_the_database_url_which_a_variable_still_overrides() {
     std::fs::remove_file(&file).unwrap();
     assert!(load(&text).unwrap().with_url_of_file().is_err());
 }
+
+#[test]
+fn mail_that_cannot_be_sent_as_told_is_refused() {
+    let message = refusal("[mail]\nfrom = \"the shop\"");
+    assert!(message.starts_with("cluster.toml:2:8: mail.from: "), "{message}");
+    let message = refusal("[mail]\nsmtp_url = \"smtp://shop:hunter2@mail.example.com\"");
+    assert!(
+        message.contains("mail.smtp_url: ") && message.contains("in the clear"),
+        "{message}"
+    );
+    assert!(!message.contains("hunter2"), "{message}");
+    let message = refusal("[mail]\nsmtp_url = \"smtps://mail.example.com\"\nspool_dir = \"mail\"");
+    assert!(message.contains("mail.spool_dir: must not"), "{message}");
+    let message = refusal("[mail]\nretry_max = \"1s\"\nattempts = 0\nsmtp_ca = \"ca.pem\"");
+    assert_eq!(message.lines().count(), 3, "{message}");
+}
+
+#[test]
+fn the_mail_relay_is_set_by_the_environment_and_never_shown() {
+    let url = "smtps://shop:hunter2@mail.example.com";
+    let config = load_with("", &[("HOLDFAST_MAIL__SMTP_URL", url)]).unwrap();
+    assert_eq!(config.mail.smtp_url, Some(Secret::new(url)));
+    assert!(!config.to_toml().unwrap().contains("hunter2"));
+    assert!(!format!("{config:?}").contains("hunter2"));
+}

@@ -8,6 +8,7 @@ use holdfast_actors::{
     CacheOptions, HashingOptions, NodeOptions,
     budget::{BudgetOptions, Rates},
     link::TlsFiles,
+    mail::{MailOptions, MailTransport, with_password},
 };
 use holdfast_http::EdgeOptions;
 
@@ -56,6 +57,7 @@ pub fn node_options(config: &Config, plan: &NodePlan) -> anyhow::Result<NodeOpti
     options.refresh_token_ttl = config.auth.refresh_token_ttl;
     options.payment_deadline = config.orders.payment_deadline;
     options.limits = budget_options(config);
+    options.mail = mail_options(config)?;
     Ok(options)
 }
 
@@ -116,6 +118,39 @@ pub(super) fn edge_options(config: &Config) -> EdgeOptions {
     }
 }
 
+/// Tells how mail is sent; `None`: it is not.
+fn mail_options(config: &Config) -> anyhow::Result<Option<MailOptions>> {
+    let settings = &config.mail;
+    let transport = match (&settings.smtp_url, &settings.spool_dir) {
+        (Some(url), _) => MailTransport::Smtp {
+            url: match &settings.smtp_password_file {
+                Some(path) => with_password(url.reveal(), &password(path)?)?,
+                None => url.reveal().to_owned(),
+            },
+            ca: settings.smtp_ca.clone(),
+            timeout: settings.smtp_timeout,
+        },
+        (None, Some(directory)) => MailTransport::Spool {
+            directory: directory.clone(),
+            max_files: settings.spool_max,
+        },
+        (None, None) => return Ok(None),
+    };
+    Ok(Some(MailOptions {
+        sender: settings.from.clone(),
+        transport,
+        attempts: settings.attempts,
+        retry_first: settings.retry_first,
+        retry_max: settings.retry_max,
+    }))
+}
+
+fn password(path: &Path) -> anyhow::Result<String> {
+    let text = fs::read_to_string(path)
+        .with_context(|| format!("cannot read the mail relay's password in {}", path.display()))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
 /// Makes what all nodes of this cluster share, and those of no other, even if it uses the same file.
 fn shared_secret(config: &Config, cookie_file: &Path) -> anyhow::Result<String> {
     Ok(format!("{}/{}", config.cluster.name, cookie(cookie_file)?))
@@ -147,7 +182,9 @@ fn tls(config: &Config) -> Option<TlsFiles> {
 mod tests {
     use std::path::{Path, PathBuf};
 
-    use super::node_options;
+    use holdfast_actors::mail::MailTransport;
+
+    use super::{mail_options, node_options};
     use crate::config::{Config, Secret, Variables};
     use crate::up::plan;
 
@@ -174,6 +211,21 @@ mod tests {
         assert_eq!(options.cookie, "holdfast/0123456789abcdef");
         assert_eq!(options.link_advertise.as_deref(), Some("shop-1:10080"));
         assert_eq!(options.roles, ["edge", "sessions", "products", "orders"]);
+    }
+
+    #[test]
+    fn the_mail_relays_password_may_come_from_a_file() {
+        let (directory, path) = with_cookie("a/b@c\n");
+        let written = |text: &str| mail_options(&config(text)).unwrap().map(|mail| mail.transport);
+        let relay =
+            format!("[mail]\nsmtp_url = \"smtps://shop@mail.example.com\"\nsmtp_password_file = {path:?}");
+        let Some(MailTransport::Smtp { url, .. }) = written(&relay) else {
+            panic!("no relay");
+        };
+        assert_eq!(url, "smtps://shop:a%2Fb%40c@mail.example.com");
+        let spool = format!("[mail]\nspool_dir = {:?}", directory.path());
+        assert!(matches!(written(&spool), Some(MailTransport::Spool { .. })));
+        assert!(written("").is_none());
     }
 
     #[test]

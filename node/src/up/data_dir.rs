@@ -99,6 +99,11 @@ impl DataDir {
         self.root.join("logs").join(format!("{name}.log"))
     }
 
+    /// Holds the mail that is not sent, if the settings name no relay.
+    pub fn mail_dir(&self) -> PathBuf {
+        self.root.join("mail")
+    }
+
     /// The file with the secret by which the nodes know each other, made on
     /// first use.
     pub fn cookie_file(&self) -> Result<PathBuf, DataDirError> {

@@ -34,6 +34,8 @@ pub(super) struct Launch {
     pub(super) database_url: String,
     /// The file with the cluster's secret.
     pub(super) cookie_file: PathBuf,
+    /// Where mail is spooled, if the settings say nothing about mail.
+    pub(super) mail_dir: Option<PathBuf>,
 }
 
 impl Launch {
@@ -56,6 +58,9 @@ impl Launch {
             if let Some(value) = value {
                 command.arg(flag).arg(value);
             }
+        }
+        if let Some(mail_dir) = &self.mail_dir {
+            command.env("HOLDFAST_MAIL__SPOOL_DIR", mail_dir);
         }
         for variable in NOT_FOR_NODES {
             command.env_remove(variable);
@@ -246,6 +251,7 @@ mod tests {
             config: Some("/srv/cluster.toml".into()),
             database_url: "postgres://shop:hunter2@db/shop".to_owned(),
             cookie_file: "/srv/cookie".into(),
+            mail_dir: None,
         };
         let plan = plan(&Config::default(), Some(1), None).unwrap().remove(0);
         let member = Member::launch(plan, directory.join("n1.log"), &launch).unwrap();

@@ -5,11 +5,12 @@ use std::time::Duration;
 use super::admin::Admin;
 use super::data_dir::DataDir;
 use super::member::Member;
+use crate::config::Config;
 use crate::terminal;
 
-/// Prints the line that scripts wait for, then the nodes, the administrator
-/// and three commands to try.
-pub(super) fn print(members: &[Member], admin: &Admin, data_dir: &DataDir, took: Duration) {
+/// Prints the line that scripts wait for, then the nodes, the administrator,
+/// where mail goes, and three commands to try.
+pub(super) fn print(members: &[Member], admin: &Admin, config: &Config, data_dir: &DataDir, took: Duration) {
     let cluster_file = data_dir.cluster_file();
     terminal::say(format_args!(
         "ready in {:.1} s: {} {}, listed in {}",
@@ -32,6 +33,13 @@ pub(super) fn print(members: &[Member], admin: &Admin, data_dir: &DataDir, took:
     }
     terminal::say(&table);
     terminal::say(format_args!("\n{admin}"));
+    terminal::say(match (&config.mail.smtp_url, &config.mail.spool_dir) {
+        (Some(_), _) => "Mail: sent through the relay in the settings".to_owned(),
+        (None, spool) => {
+            let directory = spool.clone().unwrap_or_else(|| data_dir.mail_dir());
+            format!("Mail: not sent, but written to {}", directory.display())
+        }
+    });
     let Some(api) = members.iter().find_map(|member| member.describe().api) else {
         return;
     };
