@@ -3,6 +3,7 @@
 mod answer;
 mod cluster;
 pub(crate) mod launched;
+mod listener;
 pub(crate) mod mailbox;
 mod person;
 mod scrape;
@@ -10,6 +11,7 @@ mod wait;
 
 pub(crate) use answer::Answer;
 pub(crate) use cluster::Cluster;
+pub(crate) use listener::Listener;
 pub(crate) use person::{PASSWORD, Person, order, product};
 pub(crate) use scrape::Scrape;
 pub(crate) use wait::{eventually, patiently};

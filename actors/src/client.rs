@@ -20,14 +20,17 @@ mod accounts;
 mod budgets;
 mod catalogue;
 mod cluster;
+mod events;
 mod orders;
 
 pub use holdfast_store::{
-    EventRecord, NodeState, OrderFilter, OrderScope, Page, PageRequest, ProductFilter, ProductKey,
-    ProductPosition, ProductSort, Service,
+    EventPosition, EventRecord, FeedEvent, NodeState, OrderFilter, OrderScope, Page, PageRequest,
+    ProductFilter, ProductKey, ProductPosition, ProductSort, Service,
 };
 
 pub use cluster::{ClusterView, Health, NodeView, ShardView};
+
+pub use crate::feed::EventStream;
 
 /// How fresh a read has to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

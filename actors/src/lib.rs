@@ -36,6 +36,7 @@ mod consumer;
 mod dispatch;
 mod entity;
 mod error;
+mod feed;
 mod hashing;
 mod in_progress;
 mod inbound;

@@ -1,9 +1,15 @@
 //! Events: what happened, in the words that other systems hear.
 
+mod audience;
+mod cloud;
+
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+pub use audience::Audience;
+pub use cloud::{CloudEvent, ForeignEvent};
 
 use crate::{EventId, JsonObject, Timestamp};
 

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use holdfast_actors::{budget::Subject, command::CallContext};
 use holdfast_domain::{Caller, OperationKey, Refusal};
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 use warp::{Filter, Rejection, path::FullPath, reject};
 
 use crate::{
@@ -27,6 +29,8 @@ struct Shared {
     shop: Shop,
     tokens: AccessTokens,
     options: EdgeOptions,
+    streams: Arc<Semaphore>,
+    closing: CancellationToken,
 }
 
 /// The token of an `Authorization: Bearer` header.
@@ -54,7 +58,9 @@ impl Edge {
         Self(Arc::new(Shared {
             shop,
             tokens,
+            streams: Arc::new(Semaphore::new(options.max_event_streams)),
             options,
+            closing: CancellationToken::new(),
         }))
     }
 
@@ -71,6 +77,16 @@ impl Edge {
     /// Returns the edge's settings.
     pub(crate) fn options(&self) -> &EdgeOptions {
         &self.0.options
+    }
+
+    /// Lets another stream of events begin, unless there are as many as there may be.
+    pub(crate) fn admit_stream(&self) -> Option<OwnedSemaphorePermit> {
+        self.0.streams.clone().try_acquire_owned().ok()
+    }
+
+    /// Returns what is cancelled when the edge begins to shut down: streams do not end by themselves.
+    pub(crate) fn closing(&self) -> &CancellationToken {
+        &self.0.closing
     }
 
     /// Makes what a call that changes nothing brings along.
@@ -127,16 +143,37 @@ impl Edge {
             .and_then(|caller: Caller| std::future::ready(allow(caller, Caller::require_admin)))
     }
 
+    /// Extracts who is asking, and how long their token is good for.
+    pub(crate) fn listener(
+        &self,
+    ) -> impl Filter<Extract = ((Caller, Duration),), Error = Rejection> + Clone + use<> {
+        warp::header::header::<Bearer>("authorization")
+            .and(self.itself())
+            .and(context())
+            .and_then(async |bearer: Bearer, edge: Self, context: RequestContext| {
+                let listener = edge.authenticate_for(&bearer, &context).await;
+                listener.map_err(reject::custom)
+            })
+    }
+
     async fn authenticate(&self, bearer: &Bearer, context: &RequestContext) -> Result<Caller, Problem> {
-        let caller = self
+        Ok(self.authenticate_for(bearer, context).await?.0)
+    }
+
+    async fn authenticate_for(
+        &self,
+        bearer: &Bearer,
+        context: &RequestContext,
+    ) -> Result<(Caller, Duration), Problem> {
+        let (caller, left) = self
             .0
             .tokens
-            .verify(&bearer.0)
+            .verify_for(&bearer.0)
             .await
             .map_err(|_| Problem::invalid_token())?;
         let subject = Subject::caller(caller.user_id);
         context.limits().admit(&self.0.shop, subject).await?;
-        Ok(self.0.shop.access(&caller).await?)
+        Ok((self.0.shop.access(&caller).await?, left))
     }
 
     /// Extracts a JSON body.

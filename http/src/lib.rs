@@ -23,6 +23,7 @@
 mod account;
 mod digest;
 mod edge;
+mod events;
 mod limit;
 mod list;
 mod metrics;

@@ -13,7 +13,7 @@ use utoipa::{
 mod complete;
 pub(crate) mod schema;
 
-use crate::{account, operations, order, product};
+use crate::{account, events, operations, order, product};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -23,6 +23,7 @@ use crate::{account, operations, order, product};
         (name = "products", description = "The catalogue."),
         (name = "stock", description = "How many units there are, how many are promised, and the ledger that explains both."),
         (name = "orders", description = "From placing to shipping."),
+        (name = "events", description = "What happens in the shop, while it happens."),
         (name = "operations", description = "Running the shop. `/v1/cluster` and `/metrics` are on the operations listener only."),
     ),
     paths(
@@ -32,11 +33,12 @@ use crate::{account, operations, order, product};
         product::create, product::get, product::list, product::edit, product::archive, product::stock,
         product::adjust, product::set_stock, product::movements,
         order::place, order::get, order::list, order::edit, order::events, order::pay, order::cancel, order::fulfil,
+        events::events,
         operations::livez, operations::readyz, operations::openapi, operations::docs, operations::docs_file,
         operations::problem, operations::cluster, operations::metrics,
     ),
     components(schemas(
-        schema::Problem, schema::ProductSortName, schema::ProductStatusName, schema::OrderRoleName, schema::OrderStatusName,
+        schema::Problem, schema::CloudEvent, schema::ProductSortName, schema::ProductStatusName, schema::OrderRoleName, schema::OrderStatusName,
     )),
     modifiers(&BearerScheme),
 )]

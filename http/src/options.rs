@@ -21,6 +21,10 @@ pub struct EdgeOptions {
     pub max_connections: usize,
     /// Requests in progress on the API's listener, above which they are answered 503; `None`: no limit.
     pub max_in_flight: Option<usize>,
+    /// Streams of events on this node; more are answered 503.
+    pub max_event_streams: usize,
+    /// How often a stream on which nothing happens says that it is there.
+    pub event_heartbeat: Duration,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
     /// The `iss` claim of access tokens.
@@ -50,6 +54,8 @@ impl Default for EdgeOptions {
             operation_budget: Duration::from_secs(2),
             max_connections: 8192,
             max_in_flight: Some(1024),
+            max_event_streams: 1024,
+            event_heartbeat: Duration::from_secs(10),
             trusted_proxies: Vec::new(),
             issuer: "holdfast".to_owned(),
             audience: "holdfast".to_owned(),

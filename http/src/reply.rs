@@ -1,6 +1,7 @@
 //! Successful answers: a body, and the headers that the contract puts beside it.
 
 use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
 use serde::Serialize;
 use warp::http::{
     HeaderValue, StatusCode,
@@ -72,6 +73,17 @@ impl Reply {
     pub(crate) fn of(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Self {
         let mut response = Response::new(body.into().into());
         *response.status_mut() = status;
+        response.headers_mut().insert(CONTENT_TYPE, content_type);
+        Self(response)
+    }
+
+    /// Answers 200 with a body that comes bit by bit.
+    pub(crate) fn stream<S>(content_type: HeaderValue, chunks: S) -> Self
+    where
+        S: Stream<Item = Bytes> + Send + Sync + 'static,
+    {
+        let chunks = chunks.map(Ok::<_, std::convert::Infallible>);
+        let mut response = warp::Reply::into_response(warp::reply::stream(chunks));
         response.headers_mut().insert(CONTENT_TYPE, content_type);
         Self(response)
     }

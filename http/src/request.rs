@@ -24,7 +24,7 @@ pub(crate) use context::{RequestContext, context};
 pub(crate) use freshness::freshness;
 pub(crate) use id::RequestId;
 pub(crate) use json::{parse, parse_or_default};
-pub(crate) use page::{ListRequest, invalid_cursor};
+pub(crate) use page::{ListRequest, invalid_cursor, invalid_position};
 pub(crate) use patch::Patch;
 pub(crate) use peer::client_address;
 pub(crate) use precondition::{IfNoneMatch, if_match, if_none_match};

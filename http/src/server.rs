@@ -19,8 +19,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{options::EdgeOptions, service::EdgeService};
 
+mod answering;
 mod watch;
 
+use answering::Answering;
 use watch::{Activity, Limits, Verdict, Watched};
 
 /// How long to wait after the system would not give a connection, for want of descriptors.
@@ -48,6 +50,7 @@ impl Server {
             limits: Limits {
                 head: options.header_timeout,
                 rest: options.keep_alive_timeout,
+                stall: options.request_timeout,
             },
             stop: stop.clone(),
         };
@@ -137,8 +140,8 @@ impl Serving {
             service_fn(move |request: Request<Incoming>| {
                 let (service, work) = (service.clone(), activity.work());
                 async move {
-                    let _work = work;
-                    Ok::<_, std::convert::Infallible>(service.answer(request, peer.ip()).await)
+                    let response = service.answer(request, peer.ip()).await;
+                    Ok::<_, std::convert::Infallible>(response.map(|body| Answering::new(body, work)))
                 }
             })
         };
@@ -178,7 +181,7 @@ impl Serving {
                     is_closing = true;
                     self.limits.head
                 }
-                Verdict::Close => return,
+                Verdict::Close | Verdict::Cut => return,
             };
             tokio::select! {
                 result = connection.as_mut() => {

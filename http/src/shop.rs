@@ -4,10 +4,10 @@
 //! remembers what it was asked.
 
 #[cfg(not(test))]
-pub(crate) use holdfast_actors::Client as Shop;
+pub(crate) use holdfast_actors::{Client as Shop, client::EventStream};
 
 #[cfg(test)]
 mod fake;
 
 #[cfg(test)]
-pub(crate) use fake::{Mood, Shop, VERSION};
+pub(crate) use fake::{EventStream, Mood, Shop, VERSION};

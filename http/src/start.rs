@@ -4,10 +4,10 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use holdfast_domain::account::ACCESS_TOKEN_TTL_MAX;
 use tokio::net::TcpListener;
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
-    account, edge,
+    account, edge, events,
     metrics::HttpMetrics,
     operations,
     options::EdgeOptions,
@@ -87,11 +87,12 @@ async fn start(
     let service = EdgeService::new(RouteTable::new(operations::ops_routes(&edge)), &options, None)
         .measured(metrics.of("ops"));
     let ops = Server::start(ops, service, &options);
-    let verified = edge.tokens().verified().clone();
+    let (verified, closing) = (edge.tokens().verified().clone(), edge.closing().clone());
     let refreshing = tokio::spawn(async move { edge.tokens().keep_fresh().await });
     Ok(EdgeHandle {
         verified,
         _refreshing: AbortOnDropHandle::new(refreshing),
+        closing,
         api,
         ops,
         api_addr,
@@ -104,6 +105,7 @@ pub(crate) fn api_routes(edge: &edge::Edge) -> Vec<Route> {
     let mut routes = order::routes(edge);
     routes.extend(product::routes(edge));
     routes.extend(account::routes(edge));
+    routes.push(events::route(edge));
     routes.extend(operations::api_routes(edge));
     routes
 }
@@ -114,6 +116,7 @@ pub struct EdgeHandle {
     verified: VerifiedTokens,
     /// Keeps the keys fresh; ends with the edge.
     _refreshing: AbortOnDropHandle<()>,
+    closing: CancellationToken,
     api: Option<Server>,
     ops: Server,
     api_addr: Option<SocketAddr>,
@@ -136,11 +139,12 @@ impl EdgeHandle {
         self.verified.stats()
     }
 
-    /// Stops accepting, lets requests in progress finish within `grace`, then cuts them off.
+    /// Ends streams, stops accepting, lets requests in progress finish within `grace`, then cuts them off.
     ///
     /// Operations are served until the API has ended, so that probes can watch it end.
     pub async fn shutdown(self, grace: Duration) {
         let began_at = tokio::time::Instant::now();
+        self.closing.cancel();
         if let Some(api) = self.api {
             api.shutdown(grace).await;
         }

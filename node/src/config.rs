@@ -27,8 +27,9 @@ pub use nodes::{NodeSettings, Role};
 pub use rates::RateSettings;
 pub use secret::Secret;
 pub use sections::{
-    AuthSettings, CacheSettings, ClusterSettings, EntitySettings, HttpSettings, LaneSettings, LimitSettings,
-    LinkSettings, MailSettings, MembershipSettings, OrderSettings, PostgresSettings, TimeoutSettings,
+    AuthSettings, CacheSettings, ClusterSettings, EntitySettings, EventSettings, HttpSettings, LaneSettings,
+    LimitSettings, LinkSettings, MailSettings, MembershipSettings, OrderSettings, PostgresSettings,
+    TimeoutSettings,
 };
 
 /// Everything a cluster can be told.
@@ -49,6 +50,8 @@ pub struct Config {
     pub limits: LimitSettings,
     /// What edges keep.
     pub cache: CacheSettings,
+    /// Streams of events.
+    pub events: EventSettings,
     /// Group commit.
     pub lane: LaneSettings,
     /// Entities held in memory.
@@ -75,6 +78,7 @@ impl Default for Config {
             orders: OrderSettings::default(),
             limits: LimitSettings::default(),
             cache: CacheSettings::default(),
+            events: EventSettings::default(),
             lane: LaneSettings::default(),
             entities: EntitySettings::default(),
             membership: MembershipSettings::default(),

@@ -1,10 +1,16 @@
 //! Events: the timeline of an aggregate, and the outbox from which it is told.
 
+mod feed;
+mod relay;
+
 use holdfast_domain::{Event, EventId, JsonObject, OrderId, Timestamp};
 use serde::Serialize;
 use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
+
+pub use feed::{EventPosition, FeedEvent, UnknownPosition};
+pub use relay::{RELAY_LAG_MAX, RelayEvent, RelayLag, RelayNews, RelayPosition};
 
 use crate::{Page, PageRequest, Store, StoreError, decode};
 

@@ -44,7 +44,10 @@ pub use consumer::{
     TaskAttempt,
 };
 pub use error::{Duplicate, Stale, StoreError};
-pub use event::{EventRecord, EventWrite};
+pub use event::{
+    EventPosition, EventRecord, EventWrite, FeedEvent, RELAY_LAG_MAX, RelayEvent, RelayLag, RelayNews,
+    RelayPosition, UnknownPosition,
+};
 pub use lane::{Batch, Committed, OrderExpected, OrderWrite, ReservationWrite, StockWrite};
 pub use lease::{Lease, Service, UnknownService};
 pub use operation::{OperationRecord, StoredOperation};

@@ -152,7 +152,7 @@ impl Leases {
     /// Takes the owner's answer. See [`Lease::granted`].
     pub(super) fn granted(&self, key: &Key, asked_at: u64, now: u64, grant: Grant, wanted: u32) {
         self.update(key, |lease| {
-            lease.granted(asked_at, now, grant, wanted, self.rules)
+            lease.granted(asked_at, now, grant, wanted, self.rules);
         });
     }
 

@@ -1,7 +1,7 @@
 //! Orders.
 
 use holdfast_domain::{
-    Caller, Event, EventKind, JsonObject, Order, OrderId, Payment, Refusal, UserId,
+    Caller, Order, OrderId, Payment, Refusal,
     access::{OrderView, order_view},
     order::{Fulfilment, NewFulfilment, NewOrder, OrderPatch},
 };
@@ -12,33 +12,6 @@ use crate::{
     Error,
     command::{By, CallContext, Done, Mutation, OrderCommand, Payable, Request},
 };
-
-/// Cuts an event's data to what concerns the seller of some of its order's lines.
-fn seller_data(event: &Event, seller: UserId, sells: impl Fn(&str) -> bool) -> JsonObject {
-    let mut data = event.data.to_map();
-    match event.kind {
-        EventKind::OrderPlaced => {
-            let order = data
-                .remove("order")
-                .and_then(|order| serde_json::from_value::<Order>(order).ok());
-            let own = order.and_then(|order| serde_json::to_value(order.only_lines_of(seller)).ok());
-            data.extend(own.map(|own| ("order".to_owned(), own)));
-        }
-        EventKind::OrderFulfilled => {
-            let lines = data
-                .get_mut("fulfilment")
-                .and_then(|fulfilment| fulfilment.get_mut("lines"));
-            if let Some(lines) = lines.and_then(|lines| lines.as_array_mut()) {
-                lines.retain(|line| line["product_id"].as_str().is_some_and(&sells));
-            }
-        }
-        // Whether and why the customer's card was declined is nobody else's business.
-        EventKind::PaymentDeclined => data.clear(),
-        // What was paid covers other sellers' lines as well.
-        _ => data.retain(|name, _| name != "payment"),
-    }
-    JsonObject::from(data)
-}
 
 impl Client {
     /// Places an order: all of its lines are reserved, or none is.
@@ -136,7 +109,7 @@ impl Client {
                     .any(|line| line.product_id.to_string() == product)
             };
             for record in &mut found.items {
-                record.event.data = seller_data(&record.event, seller, sells);
+                record.event = record.event.for_seller(seller, sells);
             }
         }
         Ok(found)

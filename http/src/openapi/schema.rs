@@ -68,6 +68,62 @@ names! {
         [PaymentProvider::Manual, PaymentProvider::Test].map(PaymentProvider::as_str);
 }
 
+/// An event, as it leaves the shop.
+pub(crate) enum CloudEvent {}
+
+impl PartialSchema for CloudEvent {
+    fn schema() -> RefOr<Schema> {
+        let text = |description: &str| {
+            ObjectBuilder::new()
+                .schema_type(Type::String)
+                .description(Some(description))
+        };
+        let types = EventKind::ALL
+            .iter()
+            .map(|kind| kind.cloud_type())
+            .collect::<Vec<_>>();
+        ObjectBuilder::new()
+            .description(Some("An event as CloudEvents 1.0 has it, in JSON."))
+            .property("specversion", text("`1.0`."))
+            .property("id", text("The event's id, by which a repeat is known."))
+            .property(
+                "source",
+                text("The path under which what it happened to is found."),
+            )
+            .property("type", text("What happened.").enum_values(Some(types)))
+            .property("subject", text("The id of what it happened to."))
+            .property("time", text("When, as RFC 3339 has it."))
+            .property(
+                "sequence",
+                text("The version of the subject that it made, in 19 digits."),
+            )
+            .property("datacontenttype", text("`application/json`."))
+            .property(
+                "traceparent",
+                text("The W3C trace that caused it, if it is known."),
+            )
+            .property("actorid", text("Who did it; absent: the shop itself."))
+            .property(
+                "data",
+                ObjectBuilder::new()
+                    .schema_type(Type::Object)
+                    .description(Some("The rest, by type.")),
+            )
+            .required("specversion")
+            .required("id")
+            .required("source")
+            .required("type")
+            .required("subject")
+            .required("time")
+            .required("sequence")
+            .required("datacontenttype")
+            .required("data")
+            .into()
+    }
+}
+
+impl ToSchema for CloudEvent {}
+
 /// Problem details.
 pub(crate) enum Problem {}
 

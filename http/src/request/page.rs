@@ -91,6 +91,14 @@ pub(crate) fn invalid_cursor() -> Problem {
     )
 }
 
+/// Makes the problem of an event's id that no stream of this shop sent.
+pub(crate) fn invalid_position() -> Problem {
+    Problem::new(
+        ProblemKind::InvalidCursor,
+        "send the id of an event of this stream as Last-Event-ID, or none",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::{super::query::tests::query_of, *};

@@ -1,7 +1,8 @@
 //! Watches a connection for clients that hold it without using it.
 //!
-//! Two things are timed: a head that has begun and does not end, and a rest between requests. While
-//! a request is in progress its own time limit applies, and nothing here does. On HTTP/2 any frame
+//! Three things are timed: a head that has begun and does not end, a rest between requests, and an
+//! answer of which nothing is taken. While a request is in progress, until its answer's last byte, only
+//! the last of these applies. On HTTP/2 any frame
 //! counts as the beginning of a head; such a connection ends with a GOAWAY, which loses no request.
 
 use std::{
@@ -30,6 +31,8 @@ pub(super) struct Limits {
     pub(super) head: Duration,
     /// From an answer to the next head's first byte.
     pub(super) rest: Duration,
+    /// For how long the client may take nothing of what it is being sent.
+    pub(super) stall: Duration,
 }
 
 /// What to do about a connection now.
@@ -39,6 +42,8 @@ pub(super) enum Verdict {
     Wait(Duration),
     /// It is not being used: finish it.
     Close,
+    /// Its client does not take what it is sent: end it.
+    Cut,
 }
 
 /// What a connection does, in milliseconds since it began.
@@ -48,6 +53,7 @@ pub(super) struct Activity {
     in_progress: AtomicU32,
     head_since_ms: AtomicU64,
     rest_since_ms: AtomicU64,
+    stalled_since_ms: AtomicU64,
 }
 
 impl Activity {
@@ -58,6 +64,7 @@ impl Activity {
             in_progress: AtomicU32::new(0),
             head_since_ms: AtomicU64::new(0),
             rest_since_ms: AtomicU64::new(0),
+            stalled_since_ms: AtomicU64::new(NONE),
         }
     }
 
@@ -80,8 +87,22 @@ impl Activity {
         }
     }
 
+    /// Notes whether bytes could be written or have to wait for the client.
+    fn wrote(&self, has_to_wait: bool) {
+        if !has_to_wait {
+            self.stalled_since_ms.store(NONE, Ordering::Relaxed);
+        } else if self.stalled_since_ms.load(Ordering::Relaxed) == NONE {
+            self.stalled_since_ms.store(self.now_ms(), Ordering::Relaxed);
+        }
+    }
+
     /// Judges the connection as it is now.
     pub(super) fn verdict(&self, limits: Limits) -> Verdict {
+        let stalled_since = self.stalled_since_ms.load(Ordering::Relaxed);
+        let stalled_ms = u128::from(self.now_ms().saturating_sub(stalled_since));
+        if stalled_since != NONE && stalled_ms >= limits.stall.as_millis() {
+            return Verdict::Cut;
+        }
         if self.in_progress.load(Ordering::Relaxed) > 0 {
             return Verdict::Wait(limits.head);
         }
@@ -139,7 +160,9 @@ impl AsyncRead for Watched {
 
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let poll = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.activity.wrote(poll.is_pending());
+        poll
     }
 
     fn poll_write_vectored(
@@ -147,7 +170,9 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let poll = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.activity.wrote(poll.is_pending());
+        poll
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -176,6 +201,7 @@ mod tests {
         let strict_head = Limits {
             head: Duration::ZERO,
             rest: HOUR,
+            stall: HOUR,
         };
         assert!(
             matches!(activity.verdict(strict_head), Verdict::Wait(_)),
@@ -190,6 +216,7 @@ mod tests {
         let strict_rest = Limits {
             head: HOUR,
             rest: Duration::ZERO,
+            stall: HOUR,
         };
         assert!(
             matches!(activity.verdict(strict_rest), Verdict::Wait(_)),
@@ -198,11 +225,28 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_takes_nothing_is_cut_off_whatever_it_waits_for() {
+        let activity = Arc::new(Activity::begin());
+        let limits = Limits {
+            head: HOUR,
+            rest: HOUR,
+            stall: Duration::ZERO,
+        };
+        let _work = activity.work();
+        assert!(matches!(activity.verdict(limits), Verdict::Wait(_)));
+        activity.wrote(true);
+        assert_eq!(activity.verdict(limits), Verdict::Cut);
+        activity.wrote(false);
+        assert!(matches!(activity.verdict(limits), Verdict::Wait(_)));
+    }
+
+    #[test]
     fn a_request_in_progress_is_not_timed_here() {
         let activity = Arc::new(Activity::begin());
         let impatient = Limits {
             head: Duration::ZERO,
             rest: Duration::ZERO,
+            stall: HOUR,
         };
         let work = activity.work();
         activity.bytes_came();

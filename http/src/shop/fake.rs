@@ -23,7 +23,10 @@ use holdfast_domain::{
 mod accounts;
 mod budgets;
 mod catalogue;
+mod events;
 mod orders;
+
+pub(crate) use events::EventStream;
 
 /// The version of everything that the fake makes.
 pub(crate) const VERSION: i64 = 7;

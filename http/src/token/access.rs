@@ -135,15 +135,21 @@ impl AccessTokens {
     /// A token that was verified before is remembered, until its `exp` and while the keys stand. A
     /// `kid` that is not known may be that of a key made since: then the keys are loaded again, at
     /// most every [`RELOAD_INTERVAL_S`].
+    #[cfg(test)]
     pub(crate) async fn verify(&self, token: &str) -> Result<Caller, InvalidToken> {
+        Ok(self.verify_for(token).await?.0)
+    }
+
+    /// Verifies a token and returns whom it names, and for how long it will be accepted.
+    pub(crate) async fn verify_for(&self, token: &str) -> Result<(Caller, Duration), InvalidToken> {
         if token.len() > TOKEN_MAX_BYTES {
             return Err(InvalidToken);
         }
         let hash = TokenHash::of(token);
         // Before the keys: should others take their place in between, this remembers for nothing.
         let generation = self.generation.load(Ordering::Acquire);
-        if let Some(caller) = self.verified.get(&hash, generation, get_current_timestamp()) {
-            return Ok(caller);
+        if let Some(known) = self.verified.get(&hash, generation, get_current_timestamp()) {
+            return Ok((known.caller, accepted_for(known.expires_at)));
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| InvalidToken)?;
         let kid = header.kid.ok_or(InvalidToken)?;
@@ -165,7 +171,7 @@ impl AccessTokens {
             generation,
         };
         self.verified.put(hash, verified);
-        Ok(caller)
+        Ok((caller, accepted_for(claims.exp)))
     }
 
     /// Returns the memory of tokens that were verified.
@@ -217,6 +223,11 @@ impl AccessTokens {
             }
         }
     }
+}
+
+/// Tells how long a token of this `exp` will be accepted.
+fn accepted_for(expires_at: u64) -> Duration {
+    Duration::from_secs((expires_at + LEEWAY_S).saturating_sub(get_current_timestamp()))
 }
 
 /// Makes a fresh key, in PEM.

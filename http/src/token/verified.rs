@@ -71,7 +71,7 @@ impl VerifiedTokens {
     }
 
     /// Returns whom a token names, if it was verified with these keys and has not expired at `now`.
-    pub(super) fn get(&self, hash: &TokenHash, generation: u64, now: u64) -> Option<Caller> {
+    pub(super) fn get(&self, hash: &TokenHash, generation: u64, now: u64) -> Option<Verified> {
         let found = self
             .kept
             .as_ref()?
@@ -83,7 +83,7 @@ impl VerifiedTokens {
             &self.counts.misses
         };
         count.fetch_add(1, Relaxed);
-        found.map(|found| found.caller)
+        found
     }
 
     /// Remembers a token.

@@ -267,6 +267,26 @@ impl Default for CacheSettings {
     }
 }
 
+/// `[events]`: streams of events.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EventSettings {
+    /// Streams on one node; more are answered 503.
+    pub max_streams: usize,
+    /// How often a stream on which nothing happens says that it is there.
+    #[serde(with = "humantime_serde")]
+    pub heartbeat: Duration,
+}
+
+impl Default for EventSettings {
+    fn default() -> Self {
+        Self {
+            max_streams: 1024,
+            heartbeat: Duration::from_secs(10),
+        }
+    }
+}
+
 /// `[lane]`: group commit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

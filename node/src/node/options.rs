@@ -103,6 +103,8 @@ pub(super) fn edge_options(config: &Config) -> EdgeOptions {
         operation_budget: config.cluster.operation_budget,
         max_connections: config.http.max_connections,
         max_in_flight: config.limits.enabled.then_some(config.limits.max_in_flight),
+        max_event_streams: config.events.max_streams,
+        event_heartbeat: config.events.heartbeat,
         trusted_proxies: config.http.trusted_proxies.clone(),
         issuer: config.auth.issuer.clone(),
         audience: config.auth.audience.clone(),

@@ -30,7 +30,7 @@ fn a_share_is_the_same_part_of_rate_and_burst() {
     let share = |buckets: &Buckets<_>| buckets.draw_whole(&key(1), 3).tokens;
     let admitted: u32 = (0..10).map(|_| share(&buckets)).sum();
     assert_eq!(admitted, 3, "a third of ten, in whole requests");
-    clock.advance(Duration::from_millis(3_000));
+    clock.advance(Duration::from_secs(3));
     let admitted: u32 = (0..10).map(|_| share(&buckets)).sum();
     assert_eq!(admitted, 3);
     // More nodes than a burst has requests: each admits one of them.

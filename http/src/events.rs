@@ -1,0 +1,88 @@
+//! Events while they happen, as server-sent events.
+
+mod cursor;
+mod pump;
+
+use std::time::Duration;
+
+use futures_util::stream;
+use holdfast_domain::Caller;
+use tokio::sync::mpsc;
+use warp::{
+    Filter,
+    http::{HeaderValue, Method},
+};
+
+use crate::{
+    edge::Edge,
+    openapi::schema,
+    problem::Problem,
+    reply::Reply,
+    request::invalid_position,
+    route::{Answer, Route, path_of},
+};
+use pump::Pump;
+
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
+/// Chunks that wait for a client to take them. Beyond it events wait with those of all others.
+const CHUNKS: usize = 16;
+
+/// `GET /v1/events`
+pub(crate) fn route(edge: &Edge) -> Route {
+    let (template, at) = path_of!("v1" / "events");
+    Route::new(
+        Method::GET,
+        template,
+        at.and(edge.listener())
+            .and(warp::header::optional::<String>("last-event-id"))
+            .and(edge.itself())
+            .then(events),
+    )
+}
+
+/// Events while they happen
+///
+/// A stream of server-sent events, each a `CloudEvent` that the caller may see: all for admins; for
+/// sellers their own products, their stock and orders with their lines, cut to these; for everybody
+/// their own account and their own orders.
+///
+/// Every event has an `id`. Sent back as `Last-Event-ID`, it resumes behind that event, on any node,
+/// without a gap and without a repeat. A client that takes too long is cut off and resumes; so does
+/// everybody when the token expires or a node stops.
+#[utoipa::path(
+    get, path = "/v1/events", tag = "events", operation_id = "streamEvents", security(("bearer" = [])),
+    params(("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that was seen.")),
+    responses(
+        (status = 200, description = "The events; `data` of each is a `CloudEvent`.", body = schema::CloudEvent, content_type = "text/event-stream"),
+        (status = 400, description = "`invalid-cursor`: this shop sent no event with that id."),
+    ),
+)]
+pub(crate) async fn events(
+    (caller, good_for): (Caller, Duration),
+    last_id: Option<String>,
+    edge: Edge,
+) -> Answer {
+    let after = match last_id {
+        Some(id) => Some(cursor::decode(&id).ok_or_else(invalid_position)?),
+        None => None,
+    };
+    let permit = edge
+        .admit_stream()
+        .ok_or_else(|| Problem::unavailable("this node has as many streams as it may"))?;
+    let events = edge.shop().events(after).await?.ok_or_else(invalid_position)?;
+    let (chunks, taken) = mpsc::channel(CHUNKS);
+    let pump = Pump {
+        edge: edge.clone(),
+        caller,
+        chunks,
+        _permit: permit,
+    };
+    tokio::spawn(pump.run(events, good_for));
+    let body = stream::unfold(taken, async |mut taken| Some((taken.recv().await?, taken)));
+    // A proxy that waits for more before it passes something on would hold events back.
+    let unbuffered = warp::http::HeaderName::from_static("x-accel-buffering");
+    Ok(Reply::stream(EVENT_STREAM, body).header(unbuffered, HeaderValue::from_static("no")))
+}
+
+#[cfg(test)]
+mod tests;

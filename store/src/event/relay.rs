@@ -1,0 +1,315 @@
+//! Relaying: a shard's owner tells the shard's events to others, and remembers how far it has come.
+
+use std::collections::HashSet;
+
+use holdfast_domain::{JsonObject, ShardId};
+use sqlx::types::Json;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{EventPosition, EventRecord, EventRow};
+use crate::{Lease, Service, Store, StoreError, cluster::LeaseColumns, decode};
+
+/// How far a shard's events have been told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RelayPosition {
+    /// The shard, as its owner holds it.
+    pub lease: Lease,
+    /// The place behind the last event that was told.
+    pub position: EventPosition,
+}
+
+/// An event that is to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelayEvent {
+    /// The index of its shard among those that were asked about.
+    pub shard: usize,
+    /// The event.
+    pub record: EventRecord,
+    /// The place behind it.
+    pub position: EventPosition,
+}
+
+/// Whether there may be something to tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RelayNews {
+    /// The place up to which the feed can be read.
+    pub horizon: EventPosition,
+    /// Whether any shard has an event between the place that was asked about and the horizon.
+    pub is_news: bool,
+}
+
+/// How far relaying is behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RelayLag {
+    /// Events that have not been told, at most [`RELAY_LAG_MAX`].
+    pub events: u64,
+    /// How old the oldest of them is, in milliseconds; 0 if there is none.
+    pub oldest_ms: u64,
+}
+
+/// Events that are counted at most: beyond it, a lag is just large.
+pub const RELAY_LAG_MAX: u32 = 10_000;
+
+struct RelayRow {
+    shard: i64,
+    xid: String,
+    event_id: Uuid,
+    kind: String,
+    subject: Uuid,
+    sequence: i64,
+    at: OffsetDateTime,
+    actor_id: Option<Uuid>,
+    data: Json<JsonObject>,
+    trace_id: Option<String>,
+    node: String,
+    epoch: i64,
+}
+
+impl TryFrom<RelayRow> for RelayEvent {
+    type Error = StoreError;
+
+    fn try_from(row: RelayRow) -> Result<Self, StoreError> {
+        let record = EventRecord::try_from(EventRow {
+            event_id: row.event_id,
+            kind: row.kind,
+            subject: row.subject,
+            sequence: row.sequence,
+            at: row.at,
+            actor_id: row.actor_id,
+            data: row.data,
+            trace_id: row.trace_id,
+            node: row.node,
+            epoch: row.epoch,
+        })?;
+        let shard = usize::try_from(row.shard - 1).map_err(|_| StoreError::corrupt("a shard's ordinal"))?;
+        Ok(Self {
+            shard,
+            position: EventPosition::behind(decode::parsed("event.xid", &row.xid)?, &record.event),
+            record,
+        })
+    }
+}
+
+/// Columns of positions, as the statements take them.
+#[derive(Default)]
+struct PositionColumns {
+    xid: Vec<String>,
+    aggregate: Vec<&'static str>,
+    subject: Vec<Uuid>,
+    sequence: Vec<i64>,
+    kind: Vec<&'static str>,
+}
+
+impl PositionColumns {
+    fn of(positions: &[RelayPosition]) -> Self {
+        let mut columns = Self::default();
+        for RelayPosition { position, .. } in positions {
+            let (aggregate, subject, sequence, kind) = position.columns();
+            columns.xid.push(position.xid().to_string());
+            columns.aggregate.push(aggregate);
+            columns.subject.push(subject);
+            columns.sequence.push(sequence);
+            columns.kind.push(kind);
+        }
+        columns
+    }
+}
+
+fn leases_of(positions: &[RelayPosition]) -> LeaseColumns {
+    let leases: Vec<Lease> = positions.iter().map(|position| position.lease).collect();
+    LeaseColumns::of(&leases)
+}
+
+impl Store {
+    /// Reads how far the events of these shards have been told.
+    pub async fn relay_positions(&self, leases: &[Lease]) -> Result<Vec<RelayPosition>, StoreError> {
+        let LeaseColumns { services, shards, .. } = LeaseColumns::of(leases);
+        let rows = self
+            .run(async |c| {
+                sqlx::query!(
+                    r#"SELECT w.n AS "n!", r.xid::text AS "xid!", r.subject, r.sequence, r.kind
+                       FROM unnest($1::text[], $2::smallint[]) WITH ORDINALITY AS w (service, shard_id, n)
+                       JOIN relay_position AS r USING (service, shard_id)"#,
+                    &services,
+                    &shards,
+                )
+                .fetch_all(c)
+                .await
+            })
+            .await?;
+        rows.into_iter()
+            .map(|row| {
+                let lease = usize::try_from(row.n - 1).ok().and_then(|n| leases.get(n));
+                Ok(RelayPosition {
+                    lease: *lease.ok_or_else(|| StoreError::corrupt("a shard's ordinal"))?,
+                    position: EventPosition::from_columns(&row.xid, row.subject, row.sequence, &row.kind)?,
+                })
+            })
+            .collect()
+    }
+
+    /// Tells whether any shard at all has an event from `since` on that can be read by now.
+    pub async fn relay_news(&self, since: EventPosition) -> Result<RelayNews, StoreError> {
+        let row = self
+            .run(async |c| {
+                sqlx::query!(
+                    r#"SELECT horizon.xid::text AS "horizon!",
+                              EXISTS (SELECT FROM event
+                                      WHERE xid >= $1::text::xid8 AND xid < horizon.xid) AS "is_news!"
+                       FROM (SELECT pg_snapshot_xmin(pg_current_snapshot()) AS xid) AS horizon"#,
+                    since.xid().to_string(),
+                )
+                .fetch_one(c)
+                .await
+            })
+            .await?;
+        Ok(RelayNews {
+            horizon: EventPosition::before(decode::parsed("horizon", &row.horizon)?),
+            is_news: row.is_news,
+        })
+    }
+
+    /// Reads events of these shards that have not been told and lie before `horizon`: up to
+    /// `per_shard` of each and `limit` in all, each shard's in the feed's order.
+    pub async fn relay_batch(
+        &self,
+        positions: &[RelayPosition],
+        horizon: EventPosition,
+        per_shard: u32,
+        limit: u32,
+    ) -> Result<Vec<RelayEvent>, StoreError> {
+        let LeaseColumns { services, shards, .. } = leases_of(positions);
+        let columns = PositionColumns::of(positions);
+        let rows = self
+            .run(async |c| {
+                sqlx::query_as!(
+                    RelayRow,
+                    r#"SELECT w.n AS "shard!", e.xid::text AS "xid!", e.event_id AS "event_id!", e.kind AS "kind!",
+                              e.subject AS "subject!", e.sequence AS "sequence!", e.at AS "at!",
+                              e.actor_id AS "actor_id?", e.data AS "data!: Json<JsonObject>",
+                              e.trace_id AS "trace_id?", e.node AS "node!", e.epoch AS "epoch!"
+                       FROM unnest($1::text[], $2::smallint[], $3::text[], $4::text[], $5::uuid[], $6::bigint[],
+                                   $7::text[])
+                            WITH ORDINALITY AS w (service, shard_id, xid, aggregate, subject, sequence, kind, n)
+                       CROSS JOIN LATERAL (
+                           SELECT * FROM event
+                           WHERE shard_of(event.subject) = w.shard_id
+                             AND event.xid >= w.xid::xid8 AND event.xid < $8::text::xid8
+                             AND service_of(event.aggregate) = w.service
+                             AND (event.xid, event.aggregate, event.subject, event.sequence, event.kind)
+                                 > (w.xid::xid8, w.aggregate, w.subject, w.sequence, w.kind)
+                           ORDER BY event.xid, event.aggregate, event.subject, event.sequence, event.kind
+                           LIMIT $9
+                       ) AS e
+                       ORDER BY e.xid, e.aggregate, e.subject, e.sequence, e.kind
+                       LIMIT $10"#,
+                    &services,
+                    &shards,
+                    &columns.xid,
+                    &columns.aggregate as &[&str],
+                    &columns.subject,
+                    &columns.sequence,
+                    &columns.kind as &[&str],
+                    horizon.xid().to_string(),
+                    i64::from(per_shard),
+                    i64::from(limit),
+                )
+                .fetch_all(c)
+                .await
+            })
+            .await?;
+        rows.into_iter().map(RelayEvent::try_from).collect()
+    }
+
+    /// Notes how far shards have been told; returns those whose note was taken. What is missing there
+    /// is held by another node now, or stood as far before.
+    ///
+    /// All are of one node.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`]: the node has been superseded.
+    pub async fn relay_advance(
+        &self,
+        positions: &[RelayPosition],
+    ) -> Result<HashSet<(Service, ShardId)>, StoreError> {
+        let Some(node_id) = positions.first().map(|position| position.lease.node_id) else {
+            return Ok(HashSet::new());
+        };
+        let leases = leases_of(positions);
+        let columns = PositionColumns::of(positions);
+        let rows = self
+            .run(async |c| {
+                sqlx::query!(
+                    r#"SELECT advanced_service AS "service!", advanced_shard AS "shard!"
+                       FROM relay_advance($1, $2, $3, $4, ($5::text[])::xid8[], $6, $7, $8, $9)"#,
+                    node_id.0,
+                    &leases.services,
+                    &leases.shards,
+                    &leases.epochs,
+                    &columns.xid,
+                    &columns.aggregate as &[&str],
+                    &columns.subject,
+                    &columns.sequence,
+                    &columns.kind as &[&str],
+                )
+                .fetch_all(c)
+                .await
+            })
+            .await?;
+        rows.into_iter()
+            .map(|row| {
+                let shard = u8::try_from(row.shard).map_err(|_| StoreError::corrupt("a shard's number"))?;
+                Ok((
+                    decode::parsed("relay_position.service", &row.service)?,
+                    ShardId(shard),
+                ))
+            })
+            .collect()
+    }
+
+    /// Measures how far relaying of these shards is behind.
+    pub async fn relay_lag(&self, positions: &[RelayPosition]) -> Result<RelayLag, StoreError> {
+        let LeaseColumns { services, shards, .. } = leases_of(positions);
+        let columns = PositionColumns::of(positions);
+        let row = self
+            .run(async |c| {
+                sqlx::query!(
+                    r#"SELECT count(*) AS "events!",
+                              coalesce(ceil(extract(epoch FROM clock_timestamp() - min(late.at)) * 1000), 0)::bigint
+                                  AS "oldest_ms!"
+                       FROM (
+                           SELECT e.at
+                           FROM unnest($1::text[], $2::smallint[], $3::text[], $4::text[], $5::uuid[],
+                                       $6::bigint[], $7::text[])
+                                AS w (service, shard_id, xid, aggregate, subject, sequence, kind)
+                           CROSS JOIN LATERAL (
+                               SELECT event.at FROM event
+                               WHERE shard_of(event.subject) = w.shard_id
+                                 AND event.xid >= w.xid::xid8
+                                 AND service_of(event.aggregate) = w.service
+                                 AND (event.xid, event.aggregate, event.subject, event.sequence, event.kind)
+                                     > (w.xid::xid8, w.aggregate, w.subject, w.sequence, w.kind)
+                               ORDER BY event.xid LIMIT $8
+                           ) AS e
+                           LIMIT $8
+                       ) AS late"#,
+                    &services,
+                    &shards,
+                    &columns.xid,
+                    &columns.aggregate as &[&str],
+                    &columns.subject,
+                    &columns.sequence,
+                    &columns.kind as &[&str],
+                    i64::from(RELAY_LAG_MAX),
+                )
+                .fetch_one(c)
+                .await
+            })
+            .await?;
+        Ok(RelayLag {
+            events: row.events.unsigned_abs(),
+            oldest_ms: row.oldest_ms.max(0).unsigned_abs(),
+        })
+    }
+}
