@@ -1,5 +1,8 @@
 //! Events, as those hear of them who listen.
 
+mod nats;
+mod relay;
+
 use serde_json::{Value, json};
 
 use crate::harness::{Cluster, Listener};

@@ -7,6 +7,7 @@
 //! Root                     one for a node; replaces what fails below it
 //! |- Lane                  group commit: one batch in flight, what queues meanwhile is the next
 //! |- Membership            heartbeats, suspicion, claims, hand-over
+//! |- relay                 a task: tells the events of owned shards to NATS or to the node's own sink
 //! |- ShardSupervisor       one for an owned shard; forgets entities that end
 //! |  |- Account            logins and lockout, credentials, role
 //! |  |- SessionActor       refresh rotation and revocation
@@ -50,6 +51,7 @@ mod node;
 mod operations;
 mod order;
 mod product;
+mod relay;
 mod router;
 mod session;
 mod shard;
@@ -62,3 +64,4 @@ pub use client::Client;
 pub use error::Error;
 pub use hashing::{HashingError, HashingOptions, hash_password};
 pub use node::{Ended, Node, NodeOptions, StartError};
+pub use relay::{EventSink, NatsOptions, NotTaken, RelayStatus};

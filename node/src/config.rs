@@ -28,8 +28,8 @@ pub use rates::RateSettings;
 pub use secret::Secret;
 pub use sections::{
     AuthSettings, CacheSettings, ClusterSettings, EntitySettings, EventSettings, HttpSettings, LaneSettings,
-    LimitSettings, LinkSettings, MailSettings, MembershipSettings, OrderSettings, PostgresSettings,
-    TimeoutSettings,
+    LimitSettings, LinkSettings, MailSettings, MembershipSettings, NatsSettings, OrderSettings,
+    PostgresSettings, TimeoutSettings,
 };
 
 /// Everything a cluster can be told.
@@ -60,6 +60,8 @@ pub struct Config {
     pub membership: MembershipSettings,
     /// The database.
     pub postgres: PostgresSettings,
+    /// Where events go.
+    pub nats: NatsSettings,
     /// Traffic between nodes.
     pub link: LinkSettings,
     /// Mail to customers and sellers.
@@ -83,6 +85,7 @@ impl Default for Config {
             entities: EntitySettings::default(),
             membership: MembershipSettings::default(),
             postgres: PostgresSettings::default(),
+            nats: NatsSettings::default(),
             link: LinkSettings::default(),
             mail: MailSettings::default(),
             nodes: ["n1", "n2", "n3"].map(NodeSettings::named).into(),

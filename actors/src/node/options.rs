@@ -1,11 +1,16 @@
 //! What a node is told at its start.
 
-use std::{fmt, net::SocketAddr, time::Duration};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use holdfast_store::Service;
 
 use crate::{
-    budget::BudgetOptions, cache::CacheOptions, hashing::HashingOptions, link::TlsFiles, mail::MailOptions,
+    budget::BudgetOptions,
+    cache::CacheOptions,
+    hashing::HashingOptions,
+    link::TlsFiles,
+    mail::MailOptions,
+    relay::{EventSink, NatsOptions},
 };
 
 /// Configuration of a [`Node`](super::Node).
@@ -65,6 +70,10 @@ pub struct NodeOptions {
     pub mail: Option<MailOptions>,
     /// How often clients may ask; `None`: as often as they like.
     pub limits: Option<BudgetOptions>,
+    /// Where NATS is, if events go there.
+    pub nats: Option<NatsOptions>,
+    /// Where events go without NATS, and from there with it.
+    pub event_sink: Option<Arc<dyn EventSink>>,
 }
 
 impl NodeOptions {
@@ -100,6 +109,8 @@ impl NodeOptions {
             payment_deadline: Duration::from_mins(15),
             mail: None,
             limits: None,
+            nats: None,
+            event_sink: None,
         }
     }
 }

@@ -33,7 +33,7 @@ pub(crate) struct Children {
     lane: ActorCell,
     membership: ActorCell,
     /// Work beside the actors; ends with the root.
-    _tasks: [AbortOnDropHandle<()>; 2],
+    _tasks: [AbortOnDropHandle<()>; 3],
 }
 
 impl Actor for Root {
@@ -48,6 +48,7 @@ impl Actor for Root {
         let ticking = self.shared.clone();
         let tasks = [
             tokio::spawn(upkeep::keep_up(self.shared.clone())),
+            tokio::spawn(upkeep::keep_relaying(self.shared.clone())),
             tokio::spawn(async move { ticking.pulse.keep_ticking().await }),
         ];
         Ok(Children {

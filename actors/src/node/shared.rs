@@ -31,6 +31,7 @@ use crate::{
     map::ShardMap,
     membership::{MembershipMessage, Pulse},
     metrics::{Metrics, StockAudit},
+    relay::RelayGauges,
     shard::Shards,
 };
 
@@ -49,6 +50,7 @@ pub(crate) struct Inner {
     pub(crate) caches: Caches,
     pub(crate) consumers: Consumers,
     pub(crate) feed: Feed,
+    pub(crate) relay: RelayGauges,
     pub(crate) shards: Shards,
     pub(crate) pulse: Pulse,
     pub(crate) in_progress: InProgress,
@@ -105,6 +107,7 @@ impl Inner {
             access: AccessView::default(),
             consumers,
             feed: Feed::default(),
+            relay: RelayGauges::default(),
             shards: Shards::none(),
             map: ArcSwap::default(),
             map_version: watch::Sender::new(0),

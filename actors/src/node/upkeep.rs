@@ -7,7 +7,7 @@ use holdfast_store::{Service, StockBreaches};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Shared;
-use crate::{cache, consumer, link::LinkEvent, membership::MembershipMessage, order};
+use crate::{cache, consumer, link::LinkEvent, membership::MembershipMessage, order, relay};
 
 /// How often changes of access are read. The bound on how long a revoked session lives is a second.
 const ACCESS_POLL: Duration = Duration::from_millis(250);
@@ -31,6 +31,17 @@ pub(super) async fn keep_up(shared: Shared) {
             tracing::error!("the upkeep of the node failed; it begins anew");
             tokio::time::sleep(RESTART_PAUSE).await;
         }
+    }
+}
+
+/// Relays events until the node ends, again and again if need be.
+pub(super) async fn keep_relaying(shared: Shared) {
+    while !shared.has_ended() {
+        if tokio::spawn(relay::keep_relaying(shared.clone())).await.is_ok() {
+            return;
+        }
+        tracing::error!("relaying of events failed; it begins anew");
+        tokio::time::sleep(RESTART_PAUSE).await;
     }
 }
 

@@ -61,6 +61,7 @@ pub(super) fn check(config: &Config) -> Vec<Broken> {
     rates(config, &mut broken);
     tls(config, &mut broken);
     mail_rules(config, &mut broken);
+    nats(config, &mut broken);
     nodes(config, &mut broken);
     broken
 }
@@ -260,6 +261,29 @@ fn mail_rules(config: &Config, broken: &mut Vec<Broken>) {
             "mail.spool_dir",
             "must not be given beside mail.smtp_url",
         ));
+    }
+}
+
+fn nats(config: &Config, broken: &mut Vec<Broken>) {
+    let is_token = |text: &str| {
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    for (field, value) in [
+        ("nats.stream", &config.nats.stream),
+        ("nats.prefix", &config.nats.prefix),
+    ] {
+        if !is_token(value) {
+            broken.push(Broken::new(field, "must be letters, digits, `-` and `_`"));
+        }
+    }
+    if !(1..=5).contains(&config.nats.replicas) {
+        broken.push(Broken::new("nats.replicas", "must be from 1 to 5"));
+    }
+    if config.nats.max_age < Duration::from_mins(2) {
+        broken.push(Broken::new("nats.max_age", "must be at least 2 minutes"));
     }
 }
 

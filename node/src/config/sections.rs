@@ -377,6 +377,44 @@ impl Default for PostgresSettings {
     }
 }
 
+/// `[nats]`: where events go. Without a URL they stay in the database.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NatsSettings {
+    /// The servers, divided by commas.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<Secret>,
+    /// Holds the credentials, as `nsc` writes them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credentials_file: Option<PathBuf>,
+    /// The authority that signs the servers' certificates, PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// The stream, which is made if it is missing.
+    pub stream: String,
+    /// What subjects begin with.
+    pub prefix: String,
+    /// How many servers keep the stream.
+    pub replicas: usize,
+    /// For how long the stream keeps events.
+    #[serde(with = "humantime_serde")]
+    pub max_age: Duration,
+}
+
+impl Default for NatsSettings {
+    fn default() -> Self {
+        Self {
+            url: None,
+            credentials_file: None,
+            ca_file: None,
+            stream: "HOLDFAST".to_owned(),
+            prefix: "holdfast".to_owned(),
+            replicas: 1,
+            max_age: Duration::from_hours(7 * 24),
+        }
+    }
+}
+
 /// `[link]`: traffic between nodes. TLS is on when all three files are given.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use holdfast_actors::{
-    CacheOptions, HashingOptions, NodeOptions,
+    CacheOptions, HashingOptions, NatsOptions, NodeOptions,
     budget::{BudgetOptions, Rates},
     link::TlsFiles,
     mail::{MailOptions, MailTransport, with_password},
@@ -58,6 +58,7 @@ pub fn node_options(config: &Config, plan: &NodePlan) -> anyhow::Result<NodeOpti
     options.payment_deadline = config.orders.payment_deadline;
     options.limits = budget_options(config);
     options.mail = mail_options(config)?;
+    options.nats = nats(config);
     Ok(options)
 }
 
@@ -169,6 +170,20 @@ fn cookie(path: &Path) -> anyhow::Result<String> {
         );
     }
     Ok(cookie.to_owned())
+}
+
+/// Tells where events go.
+fn nats(config: &Config) -> Option<NatsOptions> {
+    let urls = config.nats.url.as_ref()?.reveal().split(',');
+    Some(NatsOptions {
+        urls: urls.map(|url| url.trim().to_owned()).collect(),
+        credentials_file: config.nats.credentials_file.clone(),
+        ca_file: config.nats.ca_file.clone(),
+        stream: config.nats.stream.clone(),
+        prefix: config.nats.prefix.clone(),
+        replicas: config.nats.replicas,
+        max_age: config.nats.max_age,
+    })
 }
 
 fn tls(config: &Config) -> Option<TlsFiles> {

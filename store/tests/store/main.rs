@@ -7,6 +7,7 @@ mod cluster;
 mod conflicts;
 mod consumers;
 mod draft;
+mod feed;
 mod fence;
 mod lane;
 mod migrations;

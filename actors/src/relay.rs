@@ -1,0 +1,344 @@
+//! Relaying events: what a node owns, it tells.
+//!
+//! Events wait in the database, where the change that they tell of put them; relaying deletes and
+//! updates none of them. The owner of a shard knows the shard's *position*: all before it was told. It
+//! tells what follows, in the feed's order, waits until the sink has taken it for good, and then moves
+//! the position in a fenced write. Whoever owns the shard next goes on there.
+//!
+//! # Invariants
+//! - Every event is told at least once: a position moves only behind what the sink has taken.
+//! - What an aggregate's events tell comes in the order of its versions. After a failure, or when a
+//!   shard changes hands, events may be told again, but none before its predecessors.
+//! - The shop does not wait for a sink that is away. Its events do.
+
+mod nats;
+
+use std::{
+    collections::HashMap,
+    error::Error as StdError,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::future::BoxFuture;
+use holdfast_domain::ShardId;
+use holdfast_store::{EventPosition, EventRecord, Lease, RelayLag, RelayPosition, Service, StoreError};
+use tokio::time::Instant;
+
+pub use nats::NatsOptions;
+
+use crate::node::Shared;
+
+/// How often it is looked for events, when there were none.
+const POLL: Duration = Duration::from_millis(100);
+/// Events told at once.
+const BATCH: u32 = 1_000;
+/// Events of one shard told at once: none holds up the others.
+const BATCH_OF_SHARD: u32 = 250;
+/// The first pause after a failure; the next ones are longer.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+/// The longest pause.
+const PAUSE_MAX: Duration = Duration::from_secs(3);
+/// How often it is measured how far relaying is behind, while it is.
+const MEASURE: Duration = Duration::from_secs(1);
+
+/// Why a sink has not taken events; whether it has taken some of them is not known.
+#[derive(Debug, thiserror::Error)]
+#[error("events were not taken: {reason}")]
+pub struct NotTaken {
+    reason: &'static str,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl NotTaken {
+    /// Makes the failure of a sink that cannot be reached, or the like.
+    pub const fn because(reason: &'static str) -> Self {
+        Self { reason, source: None }
+    }
+
+    /// Makes the failure that another one caused.
+    pub fn from_error(reason: &'static str, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self {
+            reason,
+            source: Some(source.into()),
+        }
+    }
+}
+
+/// Where events go.
+pub trait EventSink: Send + Sync {
+    /// Takes events for good, or fails. After a failure they come again, whichever were taken.
+    ///
+    /// The events of an aggregate come in the order of its versions, and must be taken in it.
+    fn deliver<'a>(&'a self, batch: &'a [EventRecord]) -> BoxFuture<'a, Result<(), NotTaken>>;
+}
+
+/// How relaying goes on this node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RelayStatus {
+    /// Events that wait, of the shards that this node owns.
+    pub lag: RelayLag,
+    /// Events that were told since the node began, repeats included.
+    pub told: u64,
+    /// Attempts that failed since the node began.
+    pub failures: u64,
+}
+
+/// What is known of relaying, for those who measure it. Cheap to read and to write.
+#[derive(Debug, Default)]
+pub(crate) struct RelayGauges {
+    waiting: AtomicU64,
+    oldest_ms: AtomicU64,
+    told: AtomicU64,
+    failures: AtomicU64,
+}
+
+impl RelayGauges {
+    /// Returns how relaying goes.
+    pub(crate) fn status(&self) -> RelayStatus {
+        let read = |gauge: &AtomicU64| gauge.load(Ordering::Relaxed);
+        RelayStatus {
+            lag: RelayLag {
+                events: read(&self.waiting),
+                oldest_ms: read(&self.oldest_ms),
+            },
+            told: read(&self.told),
+            failures: read(&self.failures),
+        }
+    }
+
+    fn measured(&self, lag: RelayLag) {
+        self.waiting.store(lag.events, Ordering::Relaxed);
+        self.oldest_ms.store(lag.oldest_ms, Ordering::Relaxed);
+    }
+}
+
+/// Why a round of relaying failed.
+#[derive(Debug, thiserror::Error)]
+enum RelayError {
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+    #[error("the sink failed")]
+    Sink(#[from] NotTaken),
+}
+
+/// Relays what this node owns until the node ends, if there is a sink.
+///
+/// With NATS, events go there, and from there to the node's own sink; without it they go to that one.
+pub(crate) async fn keep_relaying(shared: Shared) {
+    let local = shared.options.event_sink.clone();
+    let work = async {
+        match (shared.options.nats.clone(), local) {
+            (Some(options), local) => {
+                let Some(nats) = nats::NatsSink::connect(options).await else {
+                    return;
+                };
+                let nats = Arc::new(nats);
+                tokio::join!(Relay::new(&shared, nats.clone()).run(), async {
+                    if let Some(local) = local {
+                        nats.consume(local).await;
+                    }
+                });
+            }
+            (None, Some(local)) => Relay::new(&shared, local).run().await,
+            (None, None) => {}
+        }
+    };
+    tokio::select! {
+        () = work => {}
+        _ = shared.ended() => {}
+    }
+}
+
+struct Relay {
+    shared: Shared,
+    sink: Arc<dyn EventSink>,
+    /// How far the shards that this node owns have been told.
+    positions: HashMap<(Service, ShardId), RelayPosition>,
+    /// Before this place everything has been told that is of these shards.
+    all_told: EventPosition,
+    measured_at: Option<Instant>,
+}
+
+impl Relay {
+    fn new(shared: &Shared, sink: Arc<dyn EventSink>) -> Self {
+        Self {
+            shared: shared.clone(),
+            sink,
+            positions: HashMap::new(),
+            all_told: EventPosition::START,
+            measured_at: None,
+        }
+    }
+
+    async fn run(mut self) {
+        let mut failed = 0_u32;
+        loop {
+            match self.round().await {
+                Ok(is_busy) => {
+                    if failed > 0 {
+                        tracing::info!("events are relayed again");
+                    }
+                    failed = 0;
+                    if !is_busy {
+                        tokio::time::sleep(POLL).await;
+                    }
+                }
+                Err(error) => {
+                    self.shared.relay.failures.fetch_add(1, Ordering::Relaxed);
+                    if failed == 0 {
+                        tracing::warn!(
+                            error = &error as &dyn StdError,
+                            "events could not be relayed; they wait"
+                        );
+                    }
+                    // What others have claimed meanwhile is theirs.
+                    if matches!(error, RelayError::Store(StoreError::Fenced { .. })) {
+                        self.positions.clear();
+                    }
+                    tokio::time::sleep(pause(failed)).await;
+                    failed = failed.saturating_add(1);
+                    self.measure().await;
+                }
+            }
+        }
+    }
+
+    /// Tells a batch of events, if there are any; tells whether there were.
+    async fn round(&mut self) -> Result<bool, RelayError> {
+        if self.follow_ownership().await? {
+            // Of a shard that is new here, anything may have been left untold.
+            self.all_told = EventPosition::START;
+        }
+        if self.positions.is_empty() {
+            self.shared.relay.measured(RelayLag::default());
+            return Ok(false);
+        }
+        let store = &self.shared.store;
+        let news = store.relay_news(self.all_told).await?;
+        let positions: Vec<RelayPosition> = self.positions.values().copied().collect();
+        let batch = if news.is_news {
+            store
+                .relay_batch(&positions, news.horizon, BATCH_OF_SHARD, BATCH)
+                .await?
+        } else {
+            Vec::new()
+        };
+        if batch.is_empty() {
+            self.all_told = news.horizon;
+            self.shared.relay.measured(RelayLag::default());
+            return Ok(false);
+        }
+        let mut reached: HashMap<usize, EventPosition> = HashMap::new();
+        let mut records = Vec::with_capacity(batch.len());
+        for event in batch {
+            // In the feed's order: the last one of a shard is the farthest.
+            reached.insert(event.shard, event.position);
+            records.push(event.record);
+        }
+        self.sink.deliver(&records).await?;
+        let told = u64::try_from(records.len()).unwrap_or(u64::MAX);
+        self.shared.relay.told.fetch_add(told, Ordering::Relaxed);
+        self.advance(&positions, &reached).await?;
+        if told >= u64::from(BATCH) {
+            self.measure().await;
+        }
+        Ok(true)
+    }
+
+    /// Moves the positions of shards of which something was told.
+    async fn advance(
+        &mut self,
+        positions: &[RelayPosition],
+        reached: &HashMap<usize, EventPosition>,
+    ) -> Result<(), StoreError> {
+        let moved: Vec<RelayPosition> = reached
+            .iter()
+            .filter_map(|(index, position)| {
+                let lease = positions.get(*index)?.lease;
+                Some(RelayPosition {
+                    lease,
+                    position: *position,
+                })
+            })
+            .collect();
+        let advanced = self.shared.store.relay_advance(&moved).await?;
+        for told in moved {
+            let shard = (told.lease.service, told.lease.shard);
+            if advanced.contains(&shard) {
+                self.positions.insert(shard, told);
+            } else {
+                // Somebody else's now, most likely; if not, it is read anew.
+                self.positions.remove(&shard);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes up the shards that this node has got and lets go of those that it has not any more; tells
+    /// whether there are new ones.
+    async fn follow_ownership(&mut self) -> Result<bool, StoreError> {
+        let leases: HashMap<(Service, ShardId), Lease> = self
+            .shared
+            .shards
+            .all()
+            .into_iter()
+            .filter(|shard| shard.is_serving())
+            .map(|shard| shard.lease())
+            .map(|lease| ((lease.service, lease.shard), lease))
+            .collect();
+        self.positions
+            .retain(|shard, known| leases.get(shard) == Some(&known.lease));
+        let new: Vec<Lease> = leases
+            .into_iter()
+            .filter(|(shard, _)| !self.positions.contains_key(shard))
+            .map(|(_, lease)| lease)
+            .collect();
+        if new.is_empty() {
+            return Ok(false);
+        }
+        let found = self.shared.store.relay_positions(&new).await?;
+        let found = found.into_iter();
+        self.positions
+            .extend(found.map(|known| ((known.lease.service, known.lease.shard), known)));
+        Ok(true)
+    }
+
+    /// Measures how far relaying is behind, now and then.
+    async fn measure(&mut self) {
+        if self.measured_at.is_some_and(|at| at.elapsed() < MEASURE) {
+            return;
+        }
+        self.measured_at = Some(Instant::now());
+        let positions: Vec<RelayPosition> = self.positions.values().copied().collect();
+        match self.shared.store.relay_lag(&positions).await {
+            Ok(lag) => self.shared.relay.measured(lag),
+            Err(error) => tracing::debug!(error = &error as &dyn StdError, "the lag could not be measured"),
+        }
+    }
+}
+
+/// Returns how long to wait after a number of failures in a row, with jitter: nodes that lost the
+/// same sink should not come back to it all at once.
+fn pause(failed: u32) -> Duration {
+    let longest = PAUSE_MIN.saturating_mul(1 << failed.min(8)).min(PAUSE_MAX);
+    longest.mul_f64(rand::random_range(0.5..=1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_stay_within_their_bounds() {
+        for failed in [0, 1, 5, 8, 31, 32, u32::MAX] {
+            let pause = pause(failed);
+            assert!(pause >= PAUSE_MIN / 2 && pause <= PAUSE_MAX, "{pause:?}");
+        }
+        assert!(pause(0) <= PAUSE_MIN);
+        assert!(pause(9) >= PAUSE_MAX / 2);
+    }
+}

@@ -1,0 +1,193 @@
+//! The feed of events, and how far shards have been told.
+
+use std::collections::HashMap;
+
+use holdfast_domain::{ShardId, event::Audience};
+use holdfast_store::{EventPosition, FeedEvent, RelayPosition, Service, StoreError};
+use sqlx::Connection;
+
+use crate::{
+    draft::Draft,
+    shop::{Shop, all_shards, join},
+};
+
+async fn read(shop: &Shop, after: EventPosition) -> Vec<FeedEvent> {
+    shop.store.events_after(after, 100).await.expect("reads")
+}
+
+fn kinds(events: &[FeedEvent]) -> Vec<&'static str> {
+    events
+        .iter()
+        .map(|event| event.record.event.kind.as_str())
+        .collect()
+}
+
+async fn positions(shop: &Shop) -> Vec<RelayPosition> {
+    let leases = shop.leases();
+    shop.store.relay_positions(&leases).await.expect("reads")
+}
+
+#[tokio::test]
+async fn the_feed_tells_what_happened_and_whom_it_concerns() {
+    let shop = Shop::open().await;
+    let mug = shop.product("MUG", 5).await;
+    let mut draft = Draft::new(&shop);
+    let order = draft.place("first-order", &[(mug.id, 1)]).await;
+    shop.store.lane_commit(&draft.batch).await.expect("commits");
+    let events = read(&shop, EventPosition::START).await;
+    assert_eq!(
+        kinds(&events),
+        [
+            "user.registered",
+            "user.registered",
+            "product.created",
+            "order.placed"
+        ]
+    );
+    assert_eq!(events[0].audience, Audience::Account(shop.seller.id));
+    assert_eq!(events[2].audience, Audience::Seller(shop.seller.id));
+    assert_eq!(events[3].record.event.subject, order.id.0);
+    assert_eq!(
+        events[3].audience,
+        Audience::Order {
+            customer_id: shop.buyer.id,
+            lines: vec![(mug.id, shop.seller.id)],
+        }
+    );
+    // Page by page it is the same, and nothing comes twice.
+    let mut at = EventPosition::START;
+    for event in &events {
+        let page = shop.store.events_after(at, 1).await.expect("reads");
+        assert_eq!(page, [event.clone()]);
+        at = page[0].position;
+    }
+    assert_eq!(read(&shop, at).await, []);
+    assert!(at < shop.store.event_horizon().await.expect("reads"));
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn an_event_whose_commit_took_long_is_not_missed() {
+    let shop = Shop::open().await;
+    let from = shop.store.event_horizon().await.expect("reads");
+    let mut connection = shop.database.connection().await;
+    let mut slow = connection.begin().await.expect("begins");
+    sqlx::query("SELECT pg_current_xact_id()")
+        .execute(&mut *slow)
+        .await
+        .expect("has an id");
+    shop.product("MUG", 5).await;
+    // A later one has been committed, but is not told before its turn.
+    assert_eq!(read(&shop, from).await, []);
+    sqlx::query(
+        "INSERT INTO event (aggregate, subject, sequence, kind, event_id, at, data, node, epoch)
+         SELECT 'user', user_id, 2, 'user.registered', gen_random_uuid(), now(), '{}', 'n1', 0
+         FROM app_user LIMIT 1",
+    )
+    .execute(&mut *slow)
+    .await
+    .expect("writes");
+    slow.commit().await.expect("commits");
+    assert_eq!(
+        kinds(&read(&shop, from).await),
+        ["user.registered", "product.created"]
+    );
+    shop.execute("DELETE FROM event WHERE sequence = 2").await;
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn a_shards_events_are_told_up_to_its_position_by_its_owner_only() {
+    let shop = Shop::open().await;
+    let mug = shop.product("MUG", 5).await;
+    let before = positions(&shop).await;
+    assert_eq!(before.len(), all_shards().len());
+    let horizon = shop.store.event_horizon().await.expect("reads");
+    let batch = shop
+        .store
+        .relay_batch(&before, horizon, 10, 100)
+        .await
+        .expect("reads");
+    assert_eq!(batch.len(), 3);
+    let of_mug = batch
+        .iter()
+        .find(|event| event.record.event.subject == mug.id.0)
+        .expect("it is there");
+    let lease = before[of_mug.shard].lease;
+    assert_eq!((lease.service, lease.shard), (Service::Products, mug.id.shard()));
+    let lag = shop.store.relay_lag(&before).await.expect("measures");
+    assert_eq!(lag.events, 3);
+
+    let told = RelayPosition {
+        lease,
+        position: of_mug.position,
+    };
+    let advanced = shop.store.relay_advance(&[told]).await.expect("moves");
+    assert!(advanced.contains(&(lease.service, lease.shard)));
+    // It never goes back.
+    let back = RelayPosition {
+        position: EventPosition::START,
+        ..told
+    };
+    assert!(
+        shop.store
+            .relay_advance(&[back])
+            .await
+            .expect("is asked")
+            .is_empty()
+    );
+    let known: HashMap<(Service, ShardId), RelayPosition> = positions(&shop)
+        .await
+        .into_iter()
+        .map(|known| ((known.lease.service, known.lease.shard), known))
+        .collect();
+    assert_eq!(known[&(lease.service, lease.shard)], told);
+    let rest: Vec<RelayPosition> = known.into_values().collect();
+    let batch = shop
+        .store
+        .relay_batch(&rest, horizon, 10, 100)
+        .await
+        .expect("reads");
+    assert_eq!(batch.len(), 2, "the mug's is told");
+
+    // Who has given the shard away moves it no more; its successor goes on there.
+    shop.product("JUG", 5).await;
+    let other = join(&shop.store, "n2").await;
+    let moved = shop.store.shards_hand_over(&[lease], other).await.expect("moves");
+    let further = RelayPosition {
+        position: EventPosition::before(u64::MAX >> 1),
+        ..told
+    };
+    assert!(
+        shop.store
+            .relay_advance(&[further])
+            .await
+            .expect("is asked")
+            .is_empty()
+    );
+    let theirs = shop.store.relay_positions(&moved).await.expect("reads");
+    assert_eq!(theirs[0].position, told.position);
+
+    // Who is declared dead moves nothing at all.
+    assert!(
+        shop.store
+            .node_declare_dead(shop.node, 0)
+            .await
+            .expect("declares")
+    );
+    let error = shop.store.relay_advance(&[further]).await.expect_err("is fenced");
+    assert!(matches!(error, StoreError::Fenced { .. }), "{error:?}");
+    shop.store.close().await;
+}
+
+#[tokio::test]
+async fn there_is_news_only_after_something_has_happened() {
+    let shop = Shop::open().await;
+    let news = shop.store.relay_news(EventPosition::START).await.expect("asks");
+    assert!(news.is_news);
+    let none = shop.store.relay_news(news.horizon).await.expect("asks");
+    assert!(!none.is_news);
+    shop.product("MUG", 5).await;
+    assert!(shop.store.relay_news(none.horizon).await.expect("asks").is_news);
+    shop.close().await;
+}

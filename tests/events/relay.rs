@@ -1,0 +1,132 @@
+//! Relaying: every event is told, in order, whatever becomes of nodes and of whom they tell.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use futures_util::{FutureExt, future::BoxFuture};
+use holdfast_actors::{EventSink, NotTaken};
+use holdfast_domain::Event;
+use holdfast_store::{EventPosition, EventRecord};
+use serde_json::json;
+
+use crate::harness::{Cluster, Person, eventually};
+
+/// Takes down what it is told, in the order in which it is told.
+#[derive(Default)]
+struct Recorder {
+    told: Mutex<Vec<Event>>,
+    is_away: AtomicBool,
+}
+
+impl Recorder {
+    fn told(&self) -> Vec<Event> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl EventSink for Recorder {
+    fn deliver<'a>(&'a self, batch: &'a [EventRecord]) -> BoxFuture<'a, Result<(), NotTaken>> {
+        async {
+            if self.is_away.load(Ordering::Relaxed) {
+                return Err(NotTaken::because("the test says so"));
+            }
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            told.extend(batch.iter().map(|record| record.event.clone()));
+            Ok(())
+        }
+        .boxed()
+    }
+}
+
+/// Returns all events that the shop has committed.
+pub(super) async fn committed(cluster: &Cluster) -> Vec<Event> {
+    let mut events = Vec::new();
+    let mut at = EventPosition::START;
+    loop {
+        let page = cluster.store.events_after(at, 500).await.expect("events");
+        let Some(last) = page.last() else {
+            return events;
+        };
+        at = last.position;
+        events.extend(page.into_iter().map(|event| event.record.event));
+    }
+}
+
+/// Expects that everything committed was told: nothing is missing, nothing is made up, and the first
+/// telling of each aggregate's events is in the order in which they were committed.
+pub(super) fn expect_all_told(committed: &[Event], told: &[Event]) {
+    let by_aggregate = |events: &[Event]| {
+        let mut seen = std::collections::HashSet::new();
+        let mut found = HashMap::<_, Vec<Event>>::new();
+        for event in events.iter().filter(|event| seen.insert(event.id)) {
+            let aggregate = (event.kind.aggregate(), event.subject);
+            found.entry(aggregate).or_default().push(event.clone());
+        }
+        found
+    };
+    assert_eq!(by_aggregate(committed), by_aggregate(told));
+}
+
+/// Places, pays and calls off orders; returns how many it did whole.
+pub(super) async fn trade(cluster: &Cluster, buyer: &Person, product: &str, count: usize) -> usize {
+    let work = (0..count).map(async |n| {
+        let buyer = buyer.at(cluster.api(n));
+        let placed = buyer.orders(&[(product, 1)]).await.expect(201);
+        let id = placed["id"].as_str().expect("an id").to_owned();
+        buyer.pays(&id, "card").await.expect(201);
+        let cancel = format!("/v1/orders/{id}/cancel");
+        buyer
+            .post(&cancel, json!({ "reason": "a test" }))
+            .await
+            .expect(200);
+    });
+    futures_util::future::join_all(work).await.len()
+}
+
+#[tokio::test]
+async fn everything_is_told_in_order_though_a_node_dies_and_the_sink_is_away() {
+    let recorder = Arc::new(Recorder::default());
+    let sink = recorder.clone();
+    let mut cluster = Cluster::start_tuned(3, move |options| options.event_sink = Some(sink.clone())).await;
+    let seller = cluster.seller("seller").await;
+    let buyer = cluster.sign_up("buyer").await;
+    let mug = seller.lists("mug", 1_000).await;
+    trade(&cluster, &buyer, &mug, 10).await;
+    // The shop goes on while nobody listens; its events wait, which can be seen.
+    recorder.is_away.store(true, Ordering::Relaxed);
+    trade(&cluster, &buyer, &mug, 10).await;
+    eventually("some events are seen to wait", || async {
+        let waiting = (0..cluster.len()).map(|n| cluster.node(n).node.client().relay_status());
+        waiting
+            .into_iter()
+            .any(|status| status.lag.events > 0)
+            .then_some(())
+    })
+    .await;
+    recorder.is_away.store(false, Ordering::Relaxed);
+    let owner = cluster.owner_of_product(&mug).await;
+    cluster.crash(owner).await;
+    cluster.settled().await;
+    let buyer = buyer.at(cluster.api(0));
+    trade(&cluster, &buyer, &mug, 10).await;
+    let all = committed(&cluster).await;
+    eventually("every event is told", || async {
+        let told = recorder.told();
+        all.iter()
+            .all(|event| told.iter().any(|other| other.id == event.id))
+            .then_some(())
+    })
+    .await;
+    expect_all_told(&all, &recorder.told());
+    eventually("nothing waits any more", || async {
+        (0..cluster.len())
+            .all(|n| cluster.node(n).node.client().relay_status().lag.events == 0)
+            .then_some(())
+    })
+    .await;
+}
