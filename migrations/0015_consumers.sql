@@ -104,6 +104,28 @@ BEGIN
     RETURN true;
 END $$;
 
+-- Takes events in together, all or none. Returns which of them were news, in the order of the batch. Goes
+-- through them in the order of their ids, so that two nodes that are told the same never wait for each
+-- other's rows.
+CREATE FUNCTION consumer_accept_all(p_batch jsonb) RETURNS boolean[]
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_news boolean[] := array_fill(false, ARRAY[jsonb_array_length(p_batch)]);
+    v_one record;
+BEGIN
+    FOR v_one IN
+        SELECT item.n, one.*
+        FROM jsonb_array_elements(p_batch) WITH ORDINALITY AS item (value, n),
+            jsonb_to_record(item.value) AS one (consumer text, event_id uuid, subject uuid,
+                sequence bigint, event jsonb, alert jsonb, has_task boolean, refusal text)
+        ORDER BY one.event_id, one.consumer
+    LOOP
+        v_news[v_one.n] := consumer_accept(v_one.consumer, v_one.event_id, v_one.subject,
+            v_one.sequence, v_one.event, v_one.alert, v_one.has_task, v_one.refusal);
+    END LOOP;
+    RETURN v_news;
+END $$;
+
 -- Takes tasks that are due, of these consumers, for an active node and for `p_hold_ms`. Of what
 -- happened to one thing, only the first is ever taken: the rest waits until that is done or dead.
 CREATE FUNCTION consumer_tasks_take(p_node uuid, p_consumers text[], p_hold_ms bigint, p_limit bigint)

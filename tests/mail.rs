@@ -45,14 +45,9 @@ async fn events_of(cluster: &Cluster, order: &str) -> Vec<EventRecord> {
 
 /// Tells a node's consumers what happened to an order.
 async fn tell(cluster: &Cluster, node: usize, order: &str) {
-    for event in events_of(cluster, order).await {
-        cluster
-            .node(node)
-            .node
-            .deliver(&event)
-            .await
-            .expect("takes it in");
-    }
+    let events = events_of(cluster, order).await;
+    let told = cluster.node(node).node.deliver(&events).await;
+    told.expect("takes them in");
 }
 
 async fn order_of(buyer: &Person, product: &str) -> String {
@@ -215,7 +210,12 @@ async fn the_mail_of_a_node_that_is_lost_is_sent_by_another() {
     let mut cluster = mailing(2, relayed(&relay.url())).await;
     let (_, order) = paid_order(&cluster).await;
     let placed = events_of(&cluster, &order).await.remove(0);
-    cluster.node(0).node.deliver(&placed).await.expect("takes it in");
+    cluster
+        .node(0)
+        .node
+        .deliver(std::slice::from_ref(&placed))
+        .await
+        .expect("takes it in");
     let holder = eventually("a node is sending it", || async {
         for index in 0..cluster.len() {
             let id = cluster.node(index).node.node_id();
@@ -312,7 +312,12 @@ async fn a_seller_hears_once_of_a_product_that_runs_out() {
         epoch: 1,
     };
     for node in [0, 1, 0] {
-        cluster.node(node).node.deliver(&low).await.expect("takes it in");
+        cluster
+            .node(node)
+            .node
+            .deliver(std::slice::from_ref(&low))
+            .await
+            .expect("takes it in");
     }
     all_sent(&cluster).await;
     let letters: Vec<Letter> = relay.taken();

@@ -1,7 +1,7 @@
 //! Consumers of events: what the shop does by itself when something has happened.
 //!
-//! Whoever relays events calls [`Consumers::deliver`] for each, at least once and in order for each
-//! aggregate. That only *takes the event in*, in one transaction with all that it leads to in the
+//! Whoever relays events calls [`Consumers::deliver`] with them, at least once and in order for each
+//! aggregate. That only *takes them in*, in one transaction with all that they lead to in the
 //! database, and so it takes no longer than Postgres does: a mail relay that is slow or away holds up
 //! no event. What is to be done outside of the database is a task, which [`worker`] takes up:
 //!
@@ -33,6 +33,9 @@ use tokio::sync::{Mutex, Notify};
 use crate::mail::{MailError, MailOptions, Mailer};
 
 pub(crate) use worker::work;
+
+/// Events that one transaction takes in.
+const ACCEPTED_AT_ONCE: usize = 250;
 
 /// Somebody who acts on events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,24 +126,33 @@ impl Consumers {
         })
     }
 
-    /// Takes a committed event in, for every consumer that acts on its kind.
+    /// Takes committed events in, for every consumer that acts on their kinds, in one transaction.
     ///
-    /// May be called again for the same event, by any node and at any time within a week; it changes
-    /// nothing then. Whatever is wrong with the event itself becomes a dead letter and is `Ok`.
+    /// May be called again for the same events, by any node and at any time within a week; it changes
+    /// nothing then. Whatever is wrong with an event itself becomes a dead letter and is `Ok`.
     ///
     /// # Errors
-    /// The database did not take it, which says nothing about the event: call again.
-    pub(crate) async fn deliver(&self, record: &EventRecord) -> Result<(), StoreError> {
-        for consumer in Consumer::ALL {
-            let Some(acceptance) = acceptance(consumer, record, self.mail.is_some()) else {
-                continue;
-            };
-            let is_news = self.store.consumer_accept(&acceptance).await?;
-            if is_news && acceptance.consequence == Consequence::Task {
-                self.made.notify_one();
-            }
-            if let (true, Consequence::Refused(why)) = (is_news, &acceptance.consequence) {
-                told_dead(consumer.name(), record, why);
+    /// The database did not take them, which says nothing about the events: call again with all.
+    pub(crate) async fn deliver(&self, records: &[EventRecord]) -> Result<(), StoreError> {
+        let acceptances: Vec<Acceptance<'_>> = records
+            .iter()
+            .flat_map(|record| {
+                Consumer::ALL.map(|consumer| acceptance(consumer, record, self.mail.is_some()))
+            })
+            .flatten()
+            .collect();
+        for some in acceptances.chunks(ACCEPTED_AT_ONCE) {
+            let news = self.store.consumer_accept(some).await?;
+            for accepted in some
+                .iter()
+                .zip(news)
+                .filter_map(|(one, is_news)| is_news.then_some(one))
+            {
+                match &accepted.consequence {
+                    Consequence::Nothing => {}
+                    Consequence::Task => self.made.notify_one(),
+                    Consequence::Refused(why) => told_dead(accepted.consumer, accepted.event, why),
+                }
             }
         }
         Ok(())

@@ -166,12 +166,12 @@ impl Node {
         Client::new(self.shared.clone())
     }
 
-    /// Takes a committed event in for the node's consumers, as if it had been relayed here.
+    /// Takes committed events in for the node's consumers, as if they had been relayed here.
     ///
     /// # Errors
-    /// The database did not take it: call again.
-    pub async fn deliver(&self, event: &EventRecord) -> Result<(), StoreError> {
-        self.shared.consumers.deliver(event).await
+    /// The database did not take them: call again.
+    pub async fn deliver(&self, events: &[EventRecord]) -> Result<(), StoreError> {
+        self.shared.consumers.deliver(events).await
     }
 
     /// Returns the node's incarnation.

@@ -30,7 +30,8 @@ async fn dead(store: &Store, consumer: &str, number: u64, why: &str) -> String {
         alert: None,
         consequence: Consequence::Refused(why.to_owned()),
     };
-    assert!(store.consumer_accept(&acceptance).await.expect("accepts"));
+    let news = store.consumer_accept(&[acceptance]).await;
+    assert_eq!(news.expect("accepts"), [true]);
     record.event.id.to_string()
 }
 

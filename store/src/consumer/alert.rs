@@ -22,24 +22,25 @@ pub struct StockAlert {
     pub at: Timestamp,
 }
 
-impl StockAlert {
-    /// Writes the alert as the function takes it.
-    pub(super) fn json(&self) -> Result<String, StoreError> {
-        #[derive(Serialize)]
-        struct Columns {
-            product_id: ProductId,
-            kind: &'static str,
-            on_hand: u32,
-            available: u32,
-            at: Timestamp,
+/// An alert as the function takes it.
+#[derive(Serialize)]
+pub(super) struct AlertColumns {
+    product_id: ProductId,
+    kind: &'static str,
+    on_hand: u32,
+    available: u32,
+    at: Timestamp,
+}
+
+impl From<&StockAlert> for AlertColumns {
+    fn from(alert: &StockAlert) -> Self {
+        Self {
+            product_id: alert.product_id,
+            kind: alert.kind.as_str(),
+            on_hand: alert.on_hand,
+            available: alert.available,
+            at: alert.at,
         }
-        decode::json(&Columns {
-            product_id: self.product_id,
-            kind: self.kind.as_str(),
-            on_hand: self.on_hand,
-            available: self.available,
-            at: self.at,
-        })
     }
 }
 

@@ -1,7 +1,15 @@
 //! The inbox: which events a consumer knows, and what each of them led to.
 
-use super::{StockAlert, letter};
-use crate::{EventRecord, Store, StoreError};
+use holdfast_domain::EventId;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{
+    StockAlert,
+    alert::AlertColumns,
+    letter::{self, Letter},
+};
+use crate::{EventRecord, Store, StoreError, decode};
 
 /// An event to be taken into a consumer's inbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,37 +35,50 @@ pub enum Consequence {
     Refused(String),
 }
 
+/// An acceptance as the function takes it.
+#[derive(Serialize)]
+struct Columns<'a> {
+    consumer: &'a str,
+    event_id: EventId,
+    subject: Uuid,
+    sequence: i64,
+    event: Letter,
+    alert: Option<AlertColumns>,
+    has_task: bool,
+    refusal: Option<&'a str>,
+}
+
+impl<'a> From<&'a Acceptance<'_>> for Columns<'a> {
+    fn from(acceptance: &'a Acceptance<'_>) -> Self {
+        let event = &acceptance.event.event;
+        Self {
+            consumer: acceptance.consumer,
+            event_id: event.id,
+            subject: event.subject,
+            sequence: event.sequence,
+            event: letter::of(acceptance.event),
+            alert: acceptance.alert.as_ref().map(AlertColumns::from),
+            has_task: acceptance.consequence == Consequence::Task,
+            refusal: match &acceptance.consequence {
+                Consequence::Refused(why) => Some(why),
+                Consequence::Nothing | Consequence::Task => None,
+            },
+        }
+    }
+}
+
 impl Store {
-    /// Takes an event into a consumer's inbox, with all that it leads to; returns whether it was news.
+    /// Takes events into consumers' inboxes with all that they lead to, in one transaction; returns
+    /// which of them were news.
     ///
-    /// Doing it again is harmless, whoever does it: the event's id decides.
-    pub async fn consumer_accept(&self, acceptance: &Acceptance<'_>) -> Result<bool, StoreError> {
-        let Acceptance {
-            consumer,
-            event: record,
-            alert,
-            consequence,
-        } = acceptance;
-        let text = letter::write(record)?;
-        let alert = alert.as_ref().map(StockAlert::json).transpose()?;
-        let refusal = match consequence {
-            Consequence::Refused(why) => Some(why.as_str()),
-            Consequence::Nothing | Consequence::Task => None,
-        };
+    /// Doing it again is harmless, whoever does it: the events' ids decide.
+    pub async fn consumer_accept(&self, acceptances: &[Acceptance<'_>]) -> Result<Vec<bool>, StoreError> {
+        let columns: Vec<Columns<'_>> = acceptances.iter().map(Columns::from).collect();
+        let batch = decode::json(&columns)?;
         self.run(async |c| {
-            sqlx::query_scalar!(
-                r#"SELECT consumer_accept($1, $2, $3, $4, $5::text::jsonb, $6::text::jsonb, $7, $8) AS "is_news!""#,
-                *consumer,
-                record.event.id.0,
-                record.event.subject,
-                record.event.sequence,
-                text,
-                alert,
-                *consequence == Consequence::Task,
-                refusal,
-            )
-            .fetch_one(c)
-            .await
+            sqlx::query_scalar!(r#"SELECT consumer_accept_all($1::text::jsonb) AS "news!""#, batch)
+                .fetch_one(c)
+                .await
         })
         .await
     }

@@ -6,8 +6,9 @@ use uuid::Uuid;
 
 use crate::{EventRecord, StoreError, decode};
 
+/// An event in those words.
 #[derive(Serialize, Deserialize)]
-struct Letter {
+pub(super) struct Letter {
     event_id: EventId,
     kind: String,
     subject: Uuid,
@@ -20,10 +21,10 @@ struct Letter {
     epoch: i64,
 }
 
-/// Writes an event as JSON text, which the statement casts to `jsonb`.
-pub(super) fn write(record: &EventRecord) -> Result<String, StoreError> {
+/// Puts an event into those words.
+pub(super) fn of(record: &EventRecord) -> Letter {
     let event = &record.event;
-    decode::json(&Letter {
+    Letter {
         event_id: event.id,
         kind: event.kind.as_str().to_owned(),
         subject: event.subject,
@@ -34,10 +35,10 @@ pub(super) fn write(record: &EventRecord) -> Result<String, StoreError> {
         trace_id: event.trace_id.clone(),
         node: record.node.clone(),
         epoch: record.epoch,
-    })
+    }
 }
 
-/// Reads what [`write`] wrote, also that of another release.
+/// Reads an event that was kept so, also by another release.
 pub(super) fn read(text: &str) -> Result<EventRecord, StoreError> {
     let letter: Letter = serde_json::from_str(text).map_err(StoreError::corrupt)?;
     Ok(EventRecord {

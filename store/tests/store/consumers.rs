@@ -33,7 +33,8 @@ async fn accept(shop: &Shop, record: &EventRecord, consequence: Consequence) -> 
         alert: None,
         consequence,
     };
-    shop.store.consumer_accept(&acceptance).await.expect("accepts")
+    let news = shop.store.consumer_accept(&[acceptance]).await;
+    news.expect("accepts")[0]
 }
 
 async fn take(shop: &Shop, node: NodeId) -> Vec<ConsumerTask> {
@@ -73,9 +74,22 @@ async fn an_event_that_is_told_twice_is_taken_in_once() {
         alert: Some(alert),
         consequence: Consequence::Task,
     };
-    assert!(shop.store.consumer_accept(&acceptance).await.expect("accepts"));
-    assert!(!shop.store.consumer_accept(&acceptance).await.expect("accepts"));
-    assert_eq!(shop.count("inbox").await, 1);
+    let other = order_event(1, 1);
+    let both = [
+        acceptance.clone(),
+        Acceptance {
+            consumer: MAIL,
+            event: &other,
+            alert: None,
+            consequence: Consequence::Nothing,
+        },
+    ];
+    let accept = async |batch: &[Acceptance<'_>]| shop.store.consumer_accept(batch).await.expect("accepts");
+    assert_eq!(accept(&[acceptance]).await, [true]);
+    assert_eq!(accept(&both).await, [false, true]);
+    assert_eq!(accept(&both).await, [false, false]);
+    assert_eq!(accept(&[]).await, [false; 0]);
+    assert_eq!(shop.count("inbox").await, 2);
     assert_eq!(shop.count("consumer_task").await, 1);
     let alerts = shop
         .store
