@@ -272,7 +272,7 @@ async fn a_relay_with_tls_and_a_password_is_served() {
 
     for (wrong, said) in [
         (trusting("guess", Some(ca)), "535"),
-        (trusting("hunter%202", None), "tls"),
+        (trusting("hunter%202", None), "certificate"),
     ] {
         let cluster = mailing(1, wrong).await;
         let (_, order) = paid_order(&cluster).await;

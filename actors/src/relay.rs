@@ -125,31 +125,41 @@ enum RelayError {
     Sink(#[from] NotTaken),
 }
 
-/// Relays what this node owns until the node ends, if there is a sink.
+/// Relays what this node owns until the node ends.
 ///
 /// With NATS, events go there, and from there to the node's own sink; without it they go to that one.
 pub(crate) async fn keep_relaying(shared: Shared) {
-    let local = shared.options.event_sink.clone();
+    let local: Arc<dyn EventSink> = match &shared.options.event_sink {
+        Some(sink) => Arc::clone(sink),
+        None => Arc::new(OwnConsumers(shared.clone())),
+    };
     let work = async {
-        match (shared.options.nats.clone(), local) {
-            (Some(options), local) => {
+        match shared.options.nats.clone() {
+            Some(options) => {
                 let Some(nats) = nats::NatsSink::connect(options).await else {
                     return;
                 };
                 let nats = Arc::new(nats);
-                tokio::join!(Relay::new(&shared, nats.clone()).run(), async {
-                    if let Some(local) = local {
-                        nats.consume(local).await;
-                    }
-                });
+                tokio::join!(Relay::new(&shared, nats.clone()).run(), nats.consume(local));
             }
-            (None, Some(local)) => Relay::new(&shared, local).run().await,
-            (None, None) => {}
+            None => Relay::new(&shared, local).run().await,
         }
     };
     tokio::select! {
         () = work => {}
         _ = shared.ended() => {}
+    }
+}
+
+/// The node's own consumers.
+struct OwnConsumers(Shared);
+
+impl EventSink for OwnConsumers {
+    fn deliver<'a>(&'a self, batch: &'a [EventRecord]) -> BoxFuture<'a, Result<(), NotTaken>> {
+        Box::pin(async move {
+            let taken = self.0.consumers.deliver(batch).await;
+            taken.map_err(|error| NotTaken::from_error("the database did not take them", error))
+        })
     }
 }
 

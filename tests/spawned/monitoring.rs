@@ -246,7 +246,14 @@ async fn a_dead_node_raises_its_alert_until_it_is_back_and_every_panel_shows_som
     let admin = up.admin().await;
     let shoppers = trade(&up, &admin).await;
 
+    // What is empty is seen to be empty, and nobody is called dead who lives.
+    let nothing = monitoring.ask("holdfast_nonsense").await.expect("an answer");
+    assert_eq!(values(&nothing).count(), 0);
     let victim = up.nodes().remove(2);
+    assert_eq!(
+        monitoring.is_alerted("HoldfastNodeDown", &victim.name).await,
+        Some(false)
+    );
     let began = Instant::now();
     patiently(NOTICED_WITHIN, "the alert fires", || async {
         // `up` starts it again within a second: only a node that keeps dying is down for long.

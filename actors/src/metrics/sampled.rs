@@ -13,7 +13,11 @@ use parking_lot::Mutex;
 use prometheus::Result;
 
 use super::{Kind, Registrar, Sample, sales::approximately};
-use crate::node::{Inner, Shared};
+use crate::{
+    budget::{Budget, Class},
+    cache::CacheCounters,
+    node::{Inner, Shared},
+};
 
 /// Shows what the parts of this node keep, for as long as it lives.
 pub(crate) fn watch(shared: &Shared) -> Result<()> {
@@ -25,7 +29,10 @@ pub(crate) fn watch(shared: &Shared) -> Result<()> {
     watched.cluster()?;
     watched.link()?;
     watched.pool()?;
-    watched.stock()
+    watched.stock()?;
+    watched.outbox()?;
+    watched.cache()?;
+    watched.limits()
 }
 
 struct Watched<'a> {
@@ -261,6 +268,70 @@ impl Watched<'_> {
                 at.map(|micros| Sample::of(approximately(micros) / 1e6))
                     .into_iter()
                     .collect()
+            },
+        )
+    }
+}
+
+impl Watched<'_> {
+    fn outbox(&self) -> Result<()> {
+        self.gauge(
+            "holdfast_outbox_lag_events",
+            "Events of this node's shards that have not been relayed yet, when it was last behind.",
+            |node| approximately(node.relay.status().lag.events),
+        )?;
+        self.gauge(
+            "holdfast_outbox_oldest_seconds",
+            "How long the oldest of them waits.",
+            |node| approximately(node.relay.status().lag.oldest_ms) / 1e3,
+        )?;
+        self.counter(
+            "holdfast_outbox_events_relayed_total",
+            "Events that this node has relayed, repeats included.",
+            |node| node.relay.status().told,
+        )?;
+        self.counter(
+            "holdfast_outbox_failures_total",
+            "Attempts to relay events that failed.",
+            |node| node.relay.status().failures,
+        )
+    }
+
+    fn cache(&self) -> Result<()> {
+        self.show(
+            Kind::Counter,
+            "holdfast_cache_reads_total",
+            "Reads of the catalogue's caches at this edge, by whether the cache had the answer.",
+            &["cache", "outcome"],
+            |node| {
+                let stats = node.caches.stats();
+                let of = |cache, counters: CacheCounters| {
+                    [("hit", counters.hits), ("miss", counters.misses)]
+                        .map(|(outcome, count)| Sample::labelled([cache, outcome], approximately(count)))
+                };
+                [of("products", stats.products), of("lists", stats.lists)].concat()
+            },
+        )?;
+        self.counter(
+            "holdfast_cache_pushes_total",
+            "Messages to other edges about what is out of date, acknowledged.",
+            |node| node.caches.stats().pushes,
+        )
+    }
+
+    fn limits(&self) -> Result<()> {
+        self.show(
+            Kind::Counter,
+            "holdfast_rate_limit_refusals_total",
+            "Requests that this edge has refused because a budget was spent.",
+            &["class"],
+            |node| {
+                let counters = node.budget.as_ref().map(Budget::counters);
+                let refused = |class: Class| {
+                    let refused = counters.as_ref().map_or(0, |counters| counters.refused(class));
+                    Sample::labelled([class.as_str()], approximately(refused))
+                };
+                Class::ALL.map(refused).into()
             },
         )
     }

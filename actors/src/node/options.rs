@@ -72,7 +72,7 @@ pub struct NodeOptions {
     pub limits: Option<BudgetOptions>,
     /// Where NATS is, if events go there.
     pub nats: Option<NatsOptions>,
-    /// Where events go without NATS, and from there with it.
+    /// Where events go without NATS, and from there with it; `None`: to the node's own consumers.
     pub event_sink: Option<Arc<dyn EventSink>>,
 }
 
