@@ -136,17 +136,14 @@ async fn measure_an_outage() {
     let kept = nats.kept().await;
     expect_all_told(&all, &kept);
     let placed = answers.iter().filter(|status| **status == 201).count();
-    #[expect(clippy::print_stderr, reason = "it is what this is for")]
-    {
-        eprintln!(
-            "orders asked {}, placed {placed}; killed after {killed_after:?}, back after {resumed_after:?}",
-            answers.len()
-        );
-        eprintln!("lag when it came back: {statuses:?}");
-        eprintln!(
-            "caught up {:?} after it was back",
-            caught_up_after.saturating_sub(resumed_after)
-        );
-        eprintln!("events committed {}, in the stream {}", all.len(), kept.len());
-    }
+    eprintln!(
+        "orders asked {}, placed {placed}; killed after {killed_after:?}, back after {resumed_after:?}",
+        answers.len()
+    );
+    eprintln!("lag when it came back: {statuses:?}");
+    eprintln!(
+        "caught up {:?} after it was back",
+        caught_up_after.saturating_sub(resumed_after)
+    );
+    eprintln!("events committed {}, in the stream {}", all.len(), kept.len());
 }

@@ -65,8 +65,9 @@ impl NatsServer {
         let store = self.directory.path().join("store");
         let config = self.directory.path().join("nats.conf");
         let text = format!(
-            "listen: \"127.0.0.1:{}\"\njetstream {{ store_dir: {:?}, sync_interval: always, max_file: 1GB }}\n",
-            self.port, store
+            "listen: \"127.0.0.1:{}\"\njetstream {{ store_dir: \"{}\", sync_interval: always, max_file: 1GB }}\n",
+            self.port,
+            store.display()
         );
         std::fs::write(&config, text).expect("a file");
         let mut command = Command::new(&self.program);

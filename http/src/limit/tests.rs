@@ -1,15 +1,23 @@
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
 
 use holdfast_actors::budget::{Policy, Rate};
 use holdfast_domain::Role;
+use hyper::Request;
 use serde_json::{Value, json};
 use warp::http::StatusCode;
 
 use super::*;
 use crate::{
+    edge::Edge,
+    options::EdgeOptions,
     route::RouteTable,
     shop::Mood,
-    testing::{Client, all_routes, edge},
+    testing::{Client, Listener, TestBody, all_routes, edge},
+    token::AccessTokens,
 };
 
 /// Admits or refuses by a policy of sixty in a minute.
@@ -176,4 +184,31 @@ fn what_is_waited_for_is_told_in_whole_seconds_and_never_too_early() {
     for (millis, told) in [(0, 1), (1, 1), (1_000, 1), (1_001, 2), (59_999, 60)] {
         assert_eq!(fields::seconds(Duration::from_millis(millis)), told);
     }
+}
+
+#[tokio::test]
+async fn a_client_behind_a_trusted_proxy_is_counted_by_its_own_network() {
+    let counted_as = async |trusted_proxies: Vec<IpAddr>| {
+        let options = EdgeOptions {
+            trusted_proxies,
+            ..EdgeOptions::default()
+        };
+        let tokens = AccessTokens::for_tests(&options);
+        let edge = Edge::new(Shop::new(Mood::Serves), tokens, options);
+        edge.shop().limit(|_, _| None);
+        let request = Request::builder()
+            .uri("/v1/products")
+            .header("x-forwarded-for", "203.0.113.9, 2001:db8:1:2::77")
+            .body(TestBody::new())
+            .expect("a request");
+        Listener::whole(&edge).send(request).await;
+        let counted = edge.shop().counted();
+        assert_eq!(counted.len(), 1, "nobody is signed in");
+        counted[0].1
+    };
+    let of = |text: &str| Subject::address(text.parse().expect("an address"));
+    // The listener of tests is asked from loopback.
+    let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    assert_eq!(counted_as(vec![loopback]).await, of("2001:db8:1:2::1"));
+    assert_eq!(counted_as(vec![]).await, of("127.0.0.1"));
 }

@@ -58,7 +58,7 @@ async fn the_feed_tells_what_happened_and_whom_it_concerns() {
     let mut at = EventPosition::START;
     for event in &events {
         let page = shop.store.events_after(at, 1).await.expect("reads");
-        assert_eq!(page, [event.clone()]);
+        assert_eq!(page, std::slice::from_ref(event));
         at = page[0].position;
     }
     assert_eq!(read(&shop, at).await, []);
