@@ -230,8 +230,13 @@ async fn the_mail_of_a_node_that_is_lost_is_sent_by_another() {
     cluster.crash(holder).await;
     relay.answer();
     all_sent(&cluster).await;
-    let ids: Vec<_> = relay.taken().into_iter().map(|letter| letter.id).collect();
-    assert_eq!(ids, [format!("{}.order-mail@example.com", placed.event.id)]);
+    let of_placed = format!("{}.order-mail@example.com", placed.event.id);
+    let sent = relay
+        .taken()
+        .iter()
+        .filter(|letter| letter.id == of_placed)
+        .count();
+    assert!(sent >= 1, "at least once");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! What nodes tell of themselves to those who watch them.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     io::Write,
     process::{Command, Stdio},
     time::Duration,
@@ -28,6 +28,30 @@ async fn scrape_all(cluster: &Cluster) -> Vec<Scrape> {
 #[expect(clippy::cast_possible_truncation, reason = "counts are whole")]
 fn total(scrapes: &[Scrape], name: &str, labels: &[(&str, &str)]) -> i64 {
     scrapes.iter().map(|scrape| scrape.sum(name, labels) as i64).sum()
+}
+
+/// Waits until no shard is on its way to another node, and every node has open what the map gives it.
+///
+/// Shards are handed over in portions, orders first: the three services of a shard are together again
+/// once all of them have arrived.
+async fn at_rest(cluster: &Cluster) -> Vec<Scrape> {
+    eventually("no shard is on its way", || async {
+        let map = cluster.store.map_load().await.ok()?;
+        let mut owners_of: BTreeMap<u8, BTreeSet<_>> = BTreeMap::new();
+        for row in &map.shards {
+            owners_of.entry(row.shard.0).or_default().insert(row.owner);
+        }
+        let scrapes = scrape_all(cluster).await;
+        let is_open = scrapes.iter().enumerate().all(|(index, scrape)| {
+            let owner = Some(cluster.node(index).node.node_id());
+            let given = map.shards.iter().filter(|row| row.owner == owner).count();
+            let open = total(std::slice::from_ref(scrape), "holdfast_shards_owned", &[]);
+            usize::try_from(open) == Ok(given)
+        });
+        let are_together = owners_of.values().all(|owners| owners.len() == 1);
+        (is_open && are_together).then_some(scrapes)
+    })
+    .await
 }
 
 /// Buys, fails to buy and signs in, at the first node; returns the customer.
@@ -59,7 +83,7 @@ async fn trade(cluster: &Cluster) -> Person {
 async fn what_is_sold_paid_and_refused_is_counted_once() {
     let cluster = Cluster::start(3).await;
     trade(&cluster).await;
-    let scrapes = scrape_all(&cluster).await;
+    let scrapes = at_rest(&cluster).await;
     for (name, label, value, expected) in [
         ("holdfast_orders_total", "result", "placed", 4),
         ("holdfast_orders_total", "result", "insufficient_stock", 1),
@@ -95,7 +119,7 @@ async fn every_part_of_a_node_is_measured_and_every_node_apart() {
     for _ in 0..7 {
         second.get("/livez").await.expect(200);
     }
-    let scrapes = scrape_all(&cluster).await;
+    let scrapes = at_rest(&cluster).await;
     let livez = [("route", "/livez"), ("status", "2xx"), ("method", "GET")];
     let served: Vec<i64> = scrapes
         .iter()
@@ -228,10 +252,11 @@ fn check_by_promtool(text: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_dies_shows_in_the_figures_of_the_others() {
     let mut cluster = Cluster::start(3).await;
-    let before = scrape_all(&cluster).await;
+    let before = at_rest(&cluster).await;
     assert_eq!(total(&before, "holdfast_nodes_declared_dead_total", &[]), 0);
     let claimed_before = total(&before[..2], "holdfast_shards_claimed_total", &[]);
     let orphans = total(&before[2..], "holdfast_shards_owned", &[]);
+    assert!(orphans > 0);
     cluster.crash(2).await;
     cluster.settled().await;
     let after = eventually("the survivors own everything", || async {

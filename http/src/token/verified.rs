@@ -1,7 +1,7 @@
 //! Access tokens whose signature and claims were verified, so that the next request with one need not
 //! pay for it again.
 //!
-//! *Invariant*: this says what [`AccessTokens::verify`](super::AccessTokens::verify) would say, up to a
+//! *Invariant*: this says what [`AccessTokens::verify_for`](super::AccessTokens::verify_for) would say, up to a
 //! token's `exp` and under the same keys, and no more. Whether the session still stands is asked for
 //! every request. Tokens are secrets: here they are known by their SHA-256.
 
