@@ -9,3 +9,4 @@ mod services;
 mod shoppers;
 mod starting;
 mod stopping;
+mod tracing;

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
+use tracing::{Instrument, field::Empty};
 use uuid::Uuid;
 
 use crate::{
@@ -12,6 +13,7 @@ use crate::{
     entity::Fault,
     link::{Inbound, InboundReply},
     node::{Inner, Shared},
+    trace::TraceParent,
     wire::{self, RemoteError},
 };
 
@@ -74,7 +76,22 @@ async fn handle(shared: &Shared, from: Uuid, frame: &[u8]) -> wire::Reply {
     }
     let budget = Duration::from_millis(u64::from(header.budget_ms));
     let deadline = Instant::now() + budget;
-    let outcome = timeout_at(deadline, dispatch(shared, request, deadline)).await;
+    let (service, shard) = request.shard();
+    let span = tracing::info_span!(
+        "serve",
+        otel.kind = "server",
+        service = service.as_str(),
+        shard = shard.0,
+        %from,
+        trace_id = Empty,
+    );
+    if let Some(caller) = header.traceparent.as_deref().and_then(TraceParent::parse) {
+        caller.adopt(&span);
+        span.record("trace_id", caller.trace_id());
+    }
+    let outcome = timeout_at(deadline, dispatch(shared, request, deadline))
+        .instrument(span)
+        .await;
     match outcome.map_err(|_| RemoteError::Deadline)? {
         Ok(answer) => wire::encode(&answer).map_err(|error| {
             tracing::error!(%error, "an answer could not be encoded");

@@ -23,11 +23,13 @@ use holdfast_domain::StockLevel;
 use holdfast_store::{Batch, Store, StoreError};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
+use tracing::{Instrument, Span};
+use uuid::Uuid;
 
 pub(crate) use intent::{Intent, LaneError, OperationIntent, Remembered, StockIntent};
 pub(crate) use queue::{BatchEnd, LaneIdentity, LaneLimits, LaneQueue};
 
-use crate::{clock::PgClock, metrics::Metrics, product::Hold};
+use crate::{clock::PgClock, metrics::Metrics, product::Hold, trace::TraceParent};
 
 /// The longest wait between two attempts at a commit whose outcome is unknown.
 const RETRY_MAX: Duration = Duration::from_millis(500);
@@ -83,14 +85,18 @@ impl Ticket {
 /// `holds` are the promises that the intent uses up, one for each of its stock intents.
 pub(crate) async fn commit(
     lane: &ActorRef<LaneMessage>,
-    intent: Intent,
+    mut intent: Intent,
     holds: Vec<Hold>,
 ) -> Result<Vec<StockLevel>, Fault> {
+    // From here to the answer: what the intent waits for the batches before it, and its own.
+    let span = tracing::info_span!("commit");
+    intent.trace = TraceParent::of(&span);
     let (reply, answer) = oneshot::channel();
     let ticket = Ticket::new(holds, reply);
     lane.send_message(LaneMessage::Submit(Box::new(intent), ticket))
         .map_err(|_| Fault::Lost)?;
-    answer.await.map_err(|_| Fault::Lost)?.map_err(Fault::Lane)
+    let answer = answer.instrument(span).await;
+    answer.map_err(|_| Fault::Lost)?.map_err(Fault::Lane)
 }
 
 /// Waits until everything that was submitted before is durable or refused.
@@ -169,7 +175,9 @@ impl Actor for Lane {
             let waited = queue.in_flight().map(|ticket| ticket.submitted_at.elapsed());
             self.metrics.lane.sent(waited);
             let (store, metrics) = (self.store.clone(), self.metrics.clone());
-            let committing = tokio::spawn(commit_batch(store, batch, myself.clone(), metrics));
+            let span = batch_span(batch_id, &queue.traces());
+            let committing = commit_batch(store, batch, myself.clone(), metrics).instrument(span);
+            let committing = tokio::spawn(committing);
             tokio::spawn(async move {
                 if committing.await.is_err() {
                     let _ = myself.send_message(LaneMessage::Failed);
@@ -179,6 +187,18 @@ impl Actor for Lane {
         self.metrics.lane.waiting(queue.waiting());
         Ok(())
     }
+}
+
+/// Makes the span of a batch's commit: a part of the first intent's trace, and linked to all others.
+fn batch_span(batch_id: Uuid, members: &[TraceParent]) -> Span {
+    let span = tracing::info_span!(parent: None, "batch", id = %batch_id, intents = members.len());
+    if let Some((first, others)) = members.split_first() {
+        first.adopt(&span);
+        for other in others {
+            other.link(&span);
+        }
+    }
+    span
 }
 
 /// Commits a batch, asking again while the outcome is unknown, for as long as the lane lives.

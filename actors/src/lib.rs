@@ -56,6 +56,7 @@ mod router;
 mod session;
 mod shard;
 mod signing;
+pub mod trace;
 pub mod wire;
 
 pub use account::mint_user_id;

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use holdfast_domain::{Product, ProductId, Refusal, StockLevel};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
+use tracing::Instrument;
 
 use hold::Holds;
 pub(crate) use hold::{Hold, HoldAnswer, HoldId, Wanted, want};
@@ -141,9 +142,10 @@ impl ProductActor {
             ProductCommand::Adjust(by, _, adjustment) => {
                 let (context, myself) = (self.context.clone(), myself.clone());
                 let product = known.as_ref().map(|known| Arc::clone(&known.product));
-                tokio::spawn(async move {
+                let work = async move {
                     let _ = reply_to.send(stock::adjust(&context, &myself, product, &by, adjustment).await);
-                });
+                };
+                tokio::spawn(work.in_current_span());
                 return Ok(());
             }
             ProductCommand::SetStock(by, _, target) => {
@@ -151,23 +153,26 @@ impl ProductActor {
                 let found = known
                     .as_ref()
                     .map(|known| (Arc::clone(&known.product), known.holds.committed()));
-                tokio::spawn(async move {
+                let work = async move {
                     let _ = reply_to.send(stock::set(&context, &myself, found, &by, target).await);
-                });
+                };
+                tokio::spawn(work.in_current_span());
                 return Ok(());
             }
             ProductCommand::Reserve(reserve) => {
                 let (context, myself) = (self.context.clone(), myself.clone());
-                tokio::spawn(async move {
+                let work = async move {
                     let _ = reply_to.send(stock::reserve(&context, &myself, &reserve).await);
-                });
+                };
+                tokio::spawn(work.in_current_span());
                 return Ok(());
             }
             ProductCommand::Settle(settle) => {
                 let (context, myself) = (self.context.clone(), myself.clone());
-                tokio::spawn(async move {
+                let work = async move {
                     let _ = reply_to.send(settle::handle(&context, &myself, &settle).await);
-                });
+                };
+                tokio::spawn(work.in_current_span());
                 return Ok(());
             }
         };

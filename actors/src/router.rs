@@ -9,6 +9,7 @@ use holdfast_domain::{NodeId, Operation, ShardId};
 use holdfast_store::Service;
 use rand::Rng as _;
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
     link::LinkError,
     map::ShardMap,
     node::Shared,
+    trace::TraceParent,
     wire::{self, Header, RemoteError},
 };
 
@@ -135,11 +137,22 @@ async fn attempt(
         return ControlFlow::Continue(Attempt::Nobody("the shard has no owner"));
     };
     let budget = call.deadline.saturating_duration_since(Instant::now());
-    let header = header(&map, call, service, shard, budget);
+    let mut header = header(&map, call, service, shard, budget);
+    let span = tracing::info_span!(
+        "call",
+        otel.kind = "client",
+        service = service.as_str(),
+        shard = shard.0,
+        to = %owner,
+        hops = call.hops,
+    );
+    if let Some(here) = TraceParent::of(&span) {
+        header.traceparent = Some(here.to_string());
+    }
     drop(map);
     shared.metrics.router.elsewhere();
     tokio::select! {
-        answer = ask(shared, owner, &header, request, budget) => after_call(shared, answer).await,
+        answer = ask(shared, owner, &header, request, budget).instrument(span) => after_call(shared, answer).await,
         // An owner that is paused or cut off does not answer; it need not be waited for once it has
         // lost the shard. Should it have done the work, the operation tells its successor.
         () = shared.ownership_changed(service, shard, owner) => ControlFlow::Continue(Attempt::Moved),

@@ -15,7 +15,7 @@ mod peer;
 mod precondition;
 mod query;
 mod submission;
-mod trace;
+pub(crate) mod trace;
 mod wording;
 
 pub(crate) use body::{Body, bounded_body};
@@ -32,4 +32,3 @@ pub(crate) use precondition::{IfNoneMatch, if_match, if_none_match};
 pub(crate) use query::tests::query_of;
 pub(crate) use query::{Query, query};
 pub(crate) use submission::{Submission, optional_key, required_key};
-pub(crate) use trace::TraceParent;

@@ -7,7 +7,7 @@ use holdfast_actors::budget::Subject;
 use hyper::{Request, body::Body};
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
-use tracing::Instrument;
+use tracing::{Instrument, Span, field::Empty};
 use uuid::Uuid;
 use warp::http::{
     HeaderMap, HeaderName, HeaderValue, Method,
@@ -20,7 +20,7 @@ use crate::{
     options::EdgeOptions,
     problem::Problem,
     reply::Response,
-    request::{RequestContext, RequestId, TraceParent, client_address},
+    request::{RequestContext, RequestId, client_address, trace},
     route::{Found, Route, RouteTable},
     shop::Shop,
 };
@@ -129,7 +129,9 @@ impl EdgeService {
             Found::OtherMethods(allow) => return Problem::method_not_allowed(allow.clone()).into_response(),
             Found::Nothing => return Problem::not_found().into_response(),
         };
-        let trace = TraceParent::from_headers(request.headers(), fresh);
+        let span = span_of(route, id);
+        let trace = trace::begin(&span, request.headers(), fresh);
+        span.record("trace_id", trace.trace_id());
         let client = client_address(peer, request.headers(), &self.trusted_proxies);
         let limits = Decisions::about(route.class());
         let context = RequestContext::new(trace, client, route.name().clone(), limits);
@@ -137,11 +139,16 @@ impl EdgeService {
         if request.method() == Method::HEAD {
             *request.method_mut() = Method::GET;
         }
-        let span = tracing::info_span!("request", %id, route = &**route.name());
         let work = async {
             let mut response = self.admit(route, request, &context).await;
             context.limits().put(response.headers_mut());
-            tracing::debug!(status = response.status().as_u16(), "answered");
+            let status = response.status();
+            let span = Span::current();
+            span.record("http.response.status_code", status.as_u16());
+            if status.is_server_error() {
+                span.record("otel.status_code", "ERROR");
+            }
+            tracing::debug!(status = status.as_u16(), "answered");
             response
         };
         work.instrument(span).await
@@ -180,6 +187,23 @@ impl EdgeService {
             }
         }
     }
+}
+
+/// Makes a request's span. Nothing of the request is in it but its id: paths and headers may hold secrets.
+fn span_of(route: &Route, id: &RequestId) -> Span {
+    // Probes come every second, and nobody asks where their time went.
+    if route.is_vital() {
+        return tracing::debug_span!("probe", %id, trace_id = Empty);
+    }
+    tracing::info_span!(
+        "request",
+        otel.name = &**route.name(),
+        otel.kind = "server",
+        otel.status_code = Empty,
+        http.response.status_code = Empty,
+        %id,
+        trace_id = Empty,
+    )
 }
 
 /// Keeps what HEAD is for: the headers, and how long the body would have been.

@@ -29,7 +29,7 @@ pub use secret::Secret;
 pub use sections::{
     AuthSettings, CacheSettings, ClusterSettings, EntitySettings, EventSettings, HttpSettings, LaneSettings,
     LimitSettings, LinkSettings, MailSettings, MembershipSettings, NatsSettings, OrderSettings,
-    PostgresSettings, TimeoutSettings,
+    PostgresSettings, TelemetrySettings, TimeoutSettings,
 };
 
 /// Everything a cluster can be told.
@@ -66,6 +66,8 @@ pub struct Config {
     pub link: LinkSettings,
     /// Mail to customers and sellers.
     pub mail: MailSettings,
+    /// Where traces go.
+    pub telemetry: TelemetrySettings,
     /// The nodes, in order.
     pub nodes: Vec<NodeSettings>,
 }
@@ -88,6 +90,7 @@ impl Default for Config {
             nats: NatsSettings::default(),
             link: LinkSettings::default(),
             mail: MailSettings::default(),
+            telemetry: TelemetrySettings::default(),
             nodes: ["n1", "n2", "n3"].map(NodeSettings::named).into(),
         }
     }

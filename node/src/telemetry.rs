@@ -1,8 +1,22 @@
-//! Logs: readable text on a terminal, JSON lines everywhere else.
+//! Logs: readable text on a terminal, JSON lines everywhere else. Traces: to a
+//! collector, if one is configured.
+
+mod admission;
+mod traces;
 
 use std::io::{self, IsTerminal};
 
+use tracing::Subscriber;
 use tracing_subscriber::filter::{EnvFilter, ParseError};
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+
+pub use traces::Traces;
+
+use crate::config::TelemetrySettings;
+use admission::Admission;
 
 /// The variable that filters: `info`, `holdfast_actors=debug`, and so on.
 const VARIABLE: &str = "HOLDFAST_LOG";
@@ -13,18 +27,45 @@ const VARIABLE: &str = "HOLDFAST_LOG";
 /// # Errors
 /// A filter that does not parse is refused rather than ignored.
 pub fn init(default: &str) -> Result<(), ParseError> {
-    let filter = match std::env::var(VARIABLE) {
-        Ok(filter) if !filter.is_empty() => EnvFilter::try_new(filter)?,
-        _ => EnvFilter::try_new(default)?,
-    };
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr);
     // A second initialisation, as by two tests in one process, changes nothing.
-    let _ = if io::stderr().is_terminal() {
-        logs.compact().try_init()
-    } else {
-        logs.json().flatten_event(true).try_init()
-    };
+    let _ = tracing_subscriber::registry()
+        .with(filter(default)?)
+        .with(logs())
+        .try_init();
     Ok(())
+}
+
+/// Does the same for the node `name`, whose requests belong to traces; these
+/// are exported as `settings` say, until the returned value is dropped.
+///
+/// # Errors
+/// As [`init`]; or the exporter cannot be set up.
+pub fn init_node(default: &str, settings: &TelemetrySettings, name: &str) -> anyhow::Result<Traces> {
+    let filter = filter(default)?;
+    let traces = Traces::start(settings, name)?;
+    let _ = tracing_subscriber::registry()
+        .with(Admission::of(filter))
+        .with(logs())
+        .with(traces.layer())
+        .try_init();
+    Ok(traces)
+}
+
+fn filter(default: &str) -> Result<EnvFilter, ParseError> {
+    match std::env::var(VARIABLE) {
+        Ok(filter) if !filter.is_empty() => EnvFilter::try_new(filter),
+        _ => EnvFilter::try_new(default),
+    }
+}
+
+fn logs<S>() -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    let logs = fmt::layer().with_writer(io::stderr);
+    if io::stderr().is_terminal() {
+        logs.compact().boxed()
+    } else {
+        logs.json().flatten_event(true).boxed()
+    }
 }

@@ -1,4 +1,4 @@
-//! HAProxy in front of a cluster, with the configuration that is shipped: its clients do not see nodes
+//! The load balancer that is shipped, in front of a cluster: its clients do not see nodes
 //! die, stop and come back.
 
 use std::{
@@ -28,7 +28,7 @@ const PLACES: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 /// Lines that need root, or users that only a real installation has.
 const NOT_HERE: [&str; 2] = ["user ", "group "];
 
-/// HAProxy, as the file in `deploy/` has it but for addresses.
+/// `HAProxy`, as the file in `deploy/` has it but for addresses.
 struct Balancer {
     process: Child,
     api: String,

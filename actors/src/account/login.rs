@@ -6,6 +6,7 @@
 use holdfast_domain::{Refusal, Session, User, UserId, account::LoginAttempts};
 use holdfast_store::Credentials;
 use ractor::{ActorProcessingErr, ActorRef};
+use tracing::Instrument;
 
 use super::{Account, AccountMessage, PARKED_MAX, State};
 use crate::{
@@ -49,7 +50,7 @@ pub(super) fn begin(
         .as_ref()
         .map(|credentials| credentials.password_hash.clone());
     let (hasher, myself) = (account.context.shared.hasher.clone(), myself.clone());
-    tokio::spawn(async move {
+    let work = async move {
         let is_right = hasher.verify(login.password.clone(), stored).await;
         // Fails only if the account is gone; the caller sees that its reply was dropped.
         let _ = myself.send_message(AccountMessage::Compared {
@@ -58,7 +59,8 @@ pub(super) fn begin(
             is_right,
             reply_to,
         });
-    });
+    };
+    tokio::spawn(work.in_current_span());
     Ok(())
 }
 

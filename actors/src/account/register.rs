@@ -76,6 +76,6 @@ fn registered(user: &User) -> Event {
         at: user.created_at,
         actor_id: Some(user.id.0),
         data,
-        trace_id: None,
+        trace_id: crate::trace::current_id(),
     }
 }

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     command::{Adjusted, Reply},
     operations,
+    trace::TraceParent,
 };
 
 /// A batch in the making.
@@ -88,7 +89,7 @@ impl<'a> Assembly<'a> {
             }
         }
         for (step, stock) in steps.into_iter().zip(&intent.stock) {
-            self.take(step, stock, &intent.leases);
+            self.take(step, stock, intent);
         }
         self.batch
             .reservations
@@ -96,10 +97,8 @@ impl<'a> Assembly<'a> {
         self.batch.orders.extend(intent.order.iter().cloned());
         for event in &intent.events {
             let epoch = epoch_of(&intent.leases, event);
-            self.batch.events.push(EventWrite {
-                event: event.clone(),
-                epoch,
-            });
+            let event = traced(event.clone(), intent);
+            self.batch.events.push(EventWrite { event, epoch });
         }
         if let Some(OperationIntent {
             operation,
@@ -165,7 +164,7 @@ impl<'a> Assembly<'a> {
         }
     }
 
-    fn take(&mut self, step: Step, intent: &StockIntent, leases: &[Lease]) {
+    fn take(&mut self, step: Step, stock: &StockIntent, intent: &Intent) {
         let product_id = step.before.product_id;
         self.stock
             .entry(product_id)
@@ -174,14 +173,17 @@ impl<'a> Assembly<'a> {
                 level: step.before,
             })
             .level = step.after;
-        let epoch = leases
+        let epoch = intent
+            .leases
             .iter()
             .find(|lease| lease.service == Service::Products && lease.shard == product_id.shard())
             .map_or(0, |lease| lease.epoch);
-        let events = stock_events(&step, intent.low_stock_threshold);
-        self.batch
-            .events
-            .extend(events.into_iter().map(|event| EventWrite { event, epoch }));
+        let events = stock_events(&step, stock.low_stock_threshold);
+        let events = events.into_iter().map(|event| EventWrite {
+            event: traced(event, intent),
+            epoch,
+        });
+        self.batch.events.extend(events);
         self.batch.movements.extend(step.movements);
     }
 }
@@ -233,6 +235,14 @@ fn stock_events(step: &Step, threshold: Option<u32>) -> Vec<Event> {
         tell(EventKind::StockLow, last);
     }
     events
+}
+
+/// Notes on an event which trace it belongs to.
+fn traced(event: Event, intent: &Intent) -> Event {
+    Event {
+        trace_id: intent.trace.map(TraceParent::trace_id),
+        ..event
+    }
 }
 
 /// Makes an event's id from its movement's, so that a batch that is made again tells the same event.

@@ -7,7 +7,7 @@ use holdfast_domain::{
 use holdfast_store::{Lease, OrderWrite, ReservationWrite};
 use uuid::Uuid;
 
-use crate::command::Reply;
+use crate::{command::Reply, trace::TraceParent};
 
 /// A change that is decided and not yet durable.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +24,8 @@ pub(crate) struct Intent {
     pub(crate) events: Vec<Event>,
     /// The operation to remember, where the order does not.
     pub(crate) operation: Option<OperationIntent>,
+    /// What it is done for; the lane notes it when the intent is submitted, and on its events.
+    pub(crate) trace: Option<TraceParent>,
 }
 
 /// An operation to be remembered.

@@ -14,6 +14,7 @@ use super::{
     blame,
     intent::{Intent, LaneError},
 };
+use crate::trace::TraceParent;
 
 /// What a lane may hold and send at once.
 #[derive(Clone, Copy, Debug)]
@@ -119,6 +120,12 @@ impl<T> LaneQueue<T> {
     pub(crate) fn in_flight(&self) -> impl Iterator<Item = &T> {
         let members = self.in_flight.iter().flat_map(|in_flight| &in_flight.members);
         members.map(|member| &member.waiting.ticket)
+    }
+
+    /// Lists what the batch in flight is done for.
+    pub(crate) fn traces(&self) -> Vec<TraceParent> {
+        let members = self.in_flight.iter().flat_map(|batch| &batch.members);
+        members.filter_map(|member| member.waiting.intent.trace).collect()
     }
 
     /// Takes an intent, or gives its ticket back when too much is waiting.

@@ -12,6 +12,7 @@ use super::{
     BatchEnd, Intent, LaneError, LaneIdentity, LaneLimits, LaneQueue, OperationIntent, Remembered,
     StockIntent,
 };
+use crate::trace::TraceParent;
 
 const AT: Timestamp = Timestamp::from_unix_micros(1_700_000_000_000_000);
 
@@ -148,6 +149,32 @@ fn a_product_is_written_once_in_a_batch_and_its_versions_are_dense() {
         .map(|movement| movement.level.version)
         .collect();
     assert_eq!(versions, [2, 3, 4]);
+}
+
+#[test]
+fn every_event_of_an_intent_names_its_trace() {
+    let mut queue = queue(8, 8);
+    let traced = |n: u8, units| Intent {
+        trace: Some(TraceParent {
+            trace: [n; 16],
+            span: [n; 8],
+            flags: 1,
+        }),
+        ..reserve(level(n, 5), units)
+    };
+    // Selling out is news; selling is not.
+    submit(&mut queue, traced(1, 5), 1);
+    submit(&mut queue, traced(2, 1), 2);
+    submit(&mut queue, traced(3, 5), 3);
+    let batch = next(&mut queue);
+    let traces: Vec<_> = batch
+        .events
+        .iter()
+        .map(|write| write.event.trace_id.clone())
+        .collect();
+    assert_eq!(traces, [Some("01".repeat(16)), Some("03".repeat(16))]);
+    let spans: Vec<_> = queue.traces().iter().map(|trace| trace.span).collect();
+    assert_eq!(spans, [[1; 8], [2; 8], [3; 8]]);
 }
 
 #[test]

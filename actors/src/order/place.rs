@@ -131,7 +131,7 @@ async fn place_here(context: &Context, by: &By, new: &NewOrder, products: Vec<Lo
             record,
             expected: OrderExpected::Absent,
         }),
-        operation: None,
+        ..Intent::default()
     };
     match lane::commit(&context.lane(), intent, holds).await {
         Ok(_) => done(Reply::Order(change.order)),

@@ -18,6 +18,7 @@ use holdfast_domain::{
     order::{self, Change, NewOrder},
 };
 use holdfast_store::{OrderExpected, OrderRecord, OrderState, OrderWrite};
+use tracing::Instrument;
 
 use super::{
     moves::events_of,
@@ -93,7 +94,8 @@ pub(super) async fn join(context: &Context, record: OrderRecord) -> Outcome {
 /// Drives an order to its end in a task of its own: a client that goes away does not stop it.
 async fn detach(context: &Context, record: OrderRecord) -> Outcome {
     let context = context.clone();
-    let driven = tokio::spawn(async move { drive(&context, record).await });
+    let driving = async move { drive(&context, record).await };
+    let driven = tokio::spawn(driving.in_current_span());
     driven.await.map_err(|_| Fault::Lost)?
 }
 

@@ -199,6 +199,6 @@ fn told(kind: EventKind, product: &Product, by: &By) -> Event {
         at: product.updated_at,
         actor_id: Some(by.caller.user_id.0),
         data,
-        trace_id: None,
+        trace_id: crate::trace::current_id(),
     }
 }

@@ -2,9 +2,9 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use holdfast_actors::trace::TraceParent;
 use warp::{Filter, Rejection};
 
-use super::TraceParent;
 use crate::limit::Decisions;
 
 /// Where a request comes from and goes to, shared by all that serves it.

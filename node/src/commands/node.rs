@@ -48,9 +48,9 @@ pub struct Node {
 impl Node {
     /// Runs the node until a signal asks to stop.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        telemetry::init(LOGGED)?;
         let config = Config::load(self.config.as_deref())?;
         let plan = self.plan(&config)?;
+        let _traces = telemetry::init_node(LOGGED, &config.telemetry, &plan.name)?;
         runtime::on_all_cores(node::run(&config, &plan))?;
         Ok(ExitCode::SUCCESS)
     }

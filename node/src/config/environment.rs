@@ -126,6 +126,10 @@ impl Variable {
                 .parse()
                 .map(Value::Integer)
                 .map_err(|_| self.refuse("expected a whole number")),
+            Some(Value::Float(_)) => text
+                .parse()
+                .map(Value::Float)
+                .map_err(|_| self.refuse("expected a number")),
             Some(Value::Table(_)) => toml::from_str::<Table>(&format!("value = {text}"))
                 .ok()
                 .and_then(|mut table| table.remove("value"))

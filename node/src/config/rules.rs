@@ -62,6 +62,7 @@ pub(super) fn check(config: &Config) -> Vec<Broken> {
     tls(config, &mut broken);
     mail_rules(config, &mut broken);
     nats(config, &mut broken);
+    telemetry(config, &mut broken);
     nodes(config, &mut broken);
     broken
 }
@@ -284,6 +285,27 @@ fn nats(config: &Config, broken: &mut Vec<Broken>) {
     }
     if config.nats.max_age < Duration::from_mins(2) {
         broken.push(Broken::new("nats.max_age", "must be at least 2 minutes"));
+    }
+}
+
+fn telemetry(config: &Config, broken: &mut Vec<Broken>) {
+    let is_http = |endpoint: &String| {
+        let host = endpoint.strip_prefix("http://");
+        host.is_some_and(|host| !host.is_empty() && !host.starts_with('/') && !host.contains(['@', '?', '#']))
+    };
+    if config
+        .telemetry
+        .otlp_endpoint
+        .as_ref()
+        .is_some_and(|endpoint| !is_http(endpoint))
+    {
+        broken.push(Broken::new(
+            "telemetry.otlp_endpoint",
+            "must be http://host:port, a collector nearby; it does not take TLS or credentials",
+        ));
+    }
+    if !(0.0..=1.0).contains(&config.telemetry.sample_ratio) {
+        broken.push(Broken::new("telemetry.sample_ratio", "must be between 0 and 1"));
     }
 }
 

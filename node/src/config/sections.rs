@@ -498,3 +498,25 @@ impl Default for MailSettings {
         }
     }
 }
+
+/// `[telemetry]`: where traces go.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TelemetrySettings {
+    /// A collector that takes OTLP over HTTP, such as `http://localhost:4318`;
+    /// no spans are exported if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub otlp_endpoint: Option<String>,
+    /// The share of traces that is exported, from 0 to 1. A trace's id decides,
+    /// so that all nodes export the same ones.
+    pub sample_ratio: f64,
+}
+
+impl Default for TelemetrySettings {
+    fn default() -> Self {
+        Self {
+            otlp_endpoint: None,
+            sample_ratio: 0.1,
+        }
+    }
+}

@@ -363,3 +363,25 @@ fn the_mail_relay_is_set_by_the_environment_and_never_shown() {
     assert!(!config.to_toml().unwrap().contains("hunter2"));
     assert!(!format!("{config:?}").contains("hunter2"));
 }
+
+#[test]
+fn an_endpoint_that_spans_cannot_be_sent_to_is_refused() {
+    for bad in [
+        "localhost:4318",
+        "https://collector",
+        "http://",
+        "http://shop:hunter2@collector",
+    ] {
+        let message = refusal(&format!("[telemetry]\notlp_endpoint = {bad:?}"));
+        assert!(
+            message.starts_with("cluster.toml:2:17: telemetry.otlp_endpoint: "),
+            "{message}"
+        );
+        assert!(!message.contains("hunter2"), "{message}");
+    }
+    load("[telemetry]\notlp_endpoint = \"http://localhost:4318\"").unwrap();
+    refusal("[telemetry]\nsample_ratio = 1.5");
+    let config = load_with("", &[("HOLDFAST_TELEMETRY__SAMPLE_RATIO", "0.5")]).unwrap();
+    assert!((config.telemetry.sample_ratio - 0.5).abs() < f64::EPSILON);
+    refusal_of_variable("HOLDFAST_TELEMETRY__SAMPLE_RATIO", "half");
+}

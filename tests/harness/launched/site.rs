@@ -39,6 +39,7 @@ pub(crate) struct Site {
     base_port: u16,
     user: Option<User>,
     program: PathBuf,
+    variables: Vec<(&'static str, String)>,
 }
 
 impl Site {
@@ -54,6 +55,7 @@ impl Site {
             base_port: free_base_port(),
             user: None,
             program: PathBuf::from(env!("CARGO_BIN_EXE_holdfast")),
+            variables: Vec::new(),
         }
     }
 
@@ -74,6 +76,12 @@ impl Site {
             site.program = copy;
         }
         site
+    }
+
+    /// Adds a variable to the environment of whatever runs here.
+    pub(crate) fn with_variable(mut self, name: &'static str, text: &str) -> Self {
+        self.variables.push((name, text.to_owned()));
+        self
     }
 
     /// Names something in the site's directory.
@@ -105,6 +113,9 @@ impl Site {
             }
         }
         command.env("HOLDFAST_LIMITS__ENABLED", "false");
+        for (name, text) in &self.variables {
+            command.env(name, text);
+        }
         if let Some(user) = &self.user {
             command
                 .uid(user.uid.as_raw())
