@@ -8,6 +8,7 @@ use tokio::{
     sync::oneshot,
     time::{Instant, timeout_at},
 };
+use tracing::Instrument;
 
 use crate::{
     account::AccountMessage,
@@ -54,12 +55,15 @@ async fn ends_before(running: Running, deadline: Instant) -> bool {
 /// waits for it does not.
 async fn work_to_the_end(shared: &Shared, request: Request, entry: Entry) -> Outcome {
     let shared = shared.clone();
-    let work = tokio::spawn(async move {
+    let work = async move {
         let outcome = ask_shard(&shared, request).await;
         drop(entry);
         outcome
-    });
-    work.await.unwrap_or(Err(Fault::Lost))
+    };
+    // A task of its own, of the same trace.
+    tokio::spawn(work.in_current_span())
+        .await
+        .unwrap_or(Err(Fault::Lost))
 }
 
 async fn ask_shard(shared: &Shared, request: Request) -> Outcome {
