@@ -100,7 +100,9 @@ async fn ask_shard(shared: &Shared, request: Request) -> Outcome {
 
 async fn ask_entity(shared: &Shared, shard: &Arc<Shard>, request: Request) -> Outcome {
     match request {
-        Request::Order(OrderCommand::Place(by, new)) => order::place(&shard.context(shared), by, new).await,
+        Request::Order(OrderCommand::Place(by, new)) => {
+            order::place(&shard.context(shared).desk(), by, new).await
+        }
         Request::Order(command) => {
             let id = command.order_id();
             let resident = shard.order(shared, id)?;

@@ -14,6 +14,7 @@ use crate::{
     command::{Answer, Reply},
     hashing::HashingError,
     lane::{self, LaneError},
+    ports::{Desk, Ports},
 };
 
 /// Why an owner could not answer.
@@ -142,6 +143,14 @@ impl Context {
     /// Returns the time on the database's clock.
     pub(crate) fn now(&self) -> Timestamp {
         self.shared.clock.now()
+    }
+
+    /// Returns what decisions work with that are made without IO.
+    pub(crate) fn desk(&self) -> Desk {
+        Desk {
+            ports: Arc::clone(&self.shared) as Arc<dyn Ports>,
+            lease: self.lease,
+        }
     }
 
     /// Returns the node's lane.

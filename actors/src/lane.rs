@@ -20,7 +20,7 @@ use std::{
 };
 
 use holdfast_domain::StockLevel;
-use holdfast_store::{Batch, Store, StoreError};
+use holdfast_store::{Batch, Store};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
 use tracing::{Instrument, Span};
@@ -206,18 +206,8 @@ async fn commit_batch(store: Store, batch: Batch, lane: ActorRef<LaneMessage>, m
     let began = Instant::now();
     let mut pause = Duration::from_millis(10);
     let end = loop {
-        match store.lane_commit(&batch).await {
-            Ok(_) => break BatchEnd::Committed,
-            Err(StoreError::Fenced { .. }) => break BatchEnd::Fenced,
-            Err(StoreError::Version(stale)) => break BatchEnd::Conflicts(stale),
-            Err(StoreError::Duplicate(duplicates)) => break BatchEnd::Duplicates(duplicates),
-            Err(error) if error.is_certainly_aborted() && !error.is_unavailable() => {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "the store refused a batch"
-                );
-                break BatchEnd::Rejected;
-            }
+        match BatchEnd::of(store.lane_commit(&batch).await) {
+            Ok(end) => break end,
             Err(error) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,

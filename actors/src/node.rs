@@ -1,6 +1,7 @@
 //! A node: everything of Holdfast that one process is, apart from HTTP.
 
 mod options;
+mod ports;
 mod root;
 mod shared;
 mod upkeep;

@@ -8,6 +8,7 @@ use crate::{
     command::{Answer, Reply},
     entity::{Context, Fault},
     lane::{self, Intent, LaneError, OperationIntent, Remembered},
+    ports::Desk,
 };
 
 /// Makes the operation of a request that brought secrets.
@@ -53,12 +54,10 @@ pub(crate) fn encode(stored: &Stored) -> String {
 /// Looks an operation up.
 ///
 /// Returns its answer, marked as a repeat; or that its key belongs to another request; or nothing.
-pub(crate) async fn find(context: &Context, operation: &Operation) -> Result<Option<Answer>, Fault> {
-    let store = &context.shared.store;
-    let Some(found) = store
-        .operation(operation.principal, &operation.route, &operation.key)
-        .await?
-    else {
+pub(crate) async fn find(desk: &Desk, operation: &Operation) -> Result<Option<Answer>, Fault> {
+    let (principal, route) = (operation.principal, operation.route.clone());
+    let found = desk.ports.operation(principal, route, operation.key.clone());
+    let Some(found) = found.await? else {
         return Ok(None);
     };
     if found.fingerprint != operation.fingerprint {
@@ -77,25 +76,21 @@ pub(crate) async fn find(context: &Context, operation: &Operation) -> Result<Opt
 /// Remembers a refusal that is final for its key, and returns it.
 ///
 /// Only keys that a client gave are remembered: nobody can ask again under the others.
-pub(crate) async fn refuse(
-    context: &Context,
-    operation: &Operation,
-    refusal: Refusal,
-) -> Result<Answer, Fault> {
+pub(crate) async fn refuse(desk: &Desk, operation: &Operation, refusal: Refusal) -> Result<Answer, Fault> {
     if operation.named_by_client && refusal.is_remembered() {
         let intent = Intent {
-            leases: vec![context.lease],
+            leases: vec![desk.lease],
             operation: Some(OperationIntent {
                 operation: operation.clone(),
                 remembered: Remembered::Refusal(refusal.clone()),
-                at: context.now(),
+                at: desk.now(),
             }),
             ..Intent::default()
         };
-        match lane::commit(&context.lane(), intent, Vec::new()).await {
+        match desk.commit(intent, Vec::new()).await {
             Ok(_) => {}
             Err(lane::Fault::Lane(LaneError::Duplicate)) => {
-                return find(context, operation).await?.ok_or(Fault::Conflict);
+                return find(desk, operation).await?.ok_or(Fault::Conflict);
             }
             Err(fault) => return Err(fault.into()),
         }

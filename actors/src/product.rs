@@ -21,8 +21,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
-use hold::Holds;
-pub(crate) use hold::{Hold, HoldAnswer, HoldId, Wanted, want};
+pub(crate) use hold::{Hold, HoldAnswer, HoldId, Holds, Shelf, Wanted, want};
 
 use crate::{
     cache::Part,
@@ -54,8 +53,13 @@ pub(crate) struct ProductActor {
     pub(crate) id: ProductId,
 }
 
-/// What a product remembers; `None` while there is none.
-pub(crate) struct State(Option<Known>);
+/// What a product's actor remembers.
+pub(crate) struct State {
+    /// Itself, as those who want units see it.
+    shelf: Arc<dyn Shelf>,
+    /// The product; `None` while there is none.
+    known: Option<Known>,
+}
 
 struct Known {
     product: Arc<Product>,
@@ -78,41 +82,44 @@ impl Actor for ProductActor {
     type State = State;
     type Arguments = ();
 
-    async fn pre_start(&self, _: ActorRef<ProductMessage>, (): ()) -> Result<State, ActorProcessingErr> {
+    async fn pre_start(&self, myself: ActorRef<ProductMessage>, (): ()) -> Result<State, ActorProcessingErr> {
         // A predecessor's last commits may be on their way: what they leave is what this one knows.
         lane::barrier(&self.context.lane()).await;
         let found = self.context.shared.store.product(self.id).await?;
-        Ok(State(found.map(|found| Known {
-            product: Arc::new(found.product),
-            holds: Holds::new(found.stock),
-        })))
+        Ok(State {
+            shelf: Arc::new(myself),
+            known: found.map(|found| Known {
+                product: Arc::new(found.product),
+                holds: Holds::new(found.stock),
+            }),
+        })
     }
 
     async fn handle(
         &self,
-        myself: ActorRef<ProductMessage>,
+        _: ActorRef<ProductMessage>,
         message: ProductMessage,
-        State(known): &mut State,
+        State { shelf, known }: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
             ProductMessage::Command(command, reply_to) => {
-                return self.run(&myself, known, *command, reply_to).await;
+                return self.run(shelf, known, *command, reply_to).await;
             }
             ProductMessage::Hold(wanted, answer) => match known {
-                Some(known) => known.holds.want(&myself, &known.product, wanted, answer),
+                Some(known) => known.holds.want(shelf, &known.product, wanted, answer),
                 None => {
                     let _ = answer.send(HoldAnswer::NoSuchProduct);
                 }
             },
             ProductMessage::Kept(hold, level) => {
                 if let Some(known) = known {
-                    known.holds.kept(&myself, &known.product, hold, level);
+                    known.holds.kept(shelf, &known.product, hold, level);
                     self.context.shared.caches.changed(known.versions(), Part::Stock);
                 }
             }
             ProductMessage::Broken(hold) => {
                 if let Some(known) = known {
-                    known.holds.broken(&myself, &known.product, hold);
+                    known.holds.broken(shelf, &known.product, hold);
                 }
             }
             ProductMessage::Distrust => return Err("the store disagreed about this product".into()),
@@ -124,7 +131,7 @@ impl Actor for ProductActor {
 impl ProductActor {
     async fn run(
         &self,
-        myself: &ActorRef<ProductMessage>,
+        shelf: &Arc<dyn Shelf>,
         known: &mut Option<Known>,
         command: ProductCommand,
         reply_to: ReplyTo,
@@ -140,37 +147,37 @@ impl ProductActor {
             }
             // These commit through the lane, which answers through this actor: it must not wait.
             ProductCommand::Adjust(by, _, adjustment) => {
-                let (context, myself) = (self.context.clone(), myself.clone());
+                let (desk, shelf) = (self.context.desk(), Arc::clone(shelf));
                 let product = known.as_ref().map(|known| Arc::clone(&known.product));
                 let work = async move {
-                    let _ = reply_to.send(stock::adjust(&context, &myself, product, &by, adjustment).await);
+                    let _ = reply_to.send(stock::adjust(&desk, &*shelf, product, &by, adjustment).await);
                 };
                 tokio::spawn(work.in_current_span());
                 return Ok(());
             }
             ProductCommand::SetStock(by, _, target) => {
-                let (context, myself) = (self.context.clone(), myself.clone());
+                let (desk, shelf) = (self.context.desk(), Arc::clone(shelf));
                 let found = known
                     .as_ref()
                     .map(|known| (Arc::clone(&known.product), known.holds.committed()));
                 let work = async move {
-                    let _ = reply_to.send(stock::set(&context, &myself, found, &by, target).await);
+                    let _ = reply_to.send(stock::set(&desk, &*shelf, found, &by, target).await);
                 };
                 tokio::spawn(work.in_current_span());
                 return Ok(());
             }
             ProductCommand::Reserve(reserve) => {
-                let (context, myself) = (self.context.clone(), myself.clone());
+                let (desk, shelf) = (self.context.desk(), Arc::clone(shelf));
                 let work = async move {
-                    let _ = reply_to.send(stock::reserve(&context, &myself, &reserve).await);
+                    let _ = reply_to.send(stock::reserve(&desk, &*shelf, &reserve).await);
                 };
                 tokio::spawn(work.in_current_span());
                 return Ok(());
             }
             ProductCommand::Settle(settle) => {
-                let (context, myself) = (self.context.clone(), myself.clone());
+                let (desk, shelf) = (self.context.desk(), Arc::clone(shelf));
                 let work = async move {
-                    let _ = reply_to.send(settle::handle(&context, &myself, &settle).await);
+                    let _ = reply_to.send(settle::handle(&desk, &*shelf, &settle).await);
                 };
                 tokio::spawn(work.in_current_span());
                 return Ok(());

@@ -18,7 +18,7 @@ pub(super) async fn rename(
     name: String,
     expected_version: i64,
 ) -> Outcome {
-    if let Some(answer) = operations::find(context, &by.operation).await? {
+    if let Some(answer) = operations::find(&context.desk(), &by.operation).await? {
         return Ok(answer);
     }
     if let Err(error) = account::check_display_name(&name) {
@@ -32,7 +32,7 @@ pub(super) async fn rename(
 
 /// Changes role and standing, as an admin says.
 pub(super) async fn by_admin(context: &Context, state: &mut State, by: &By, change: UserChange) -> Outcome {
-    if let Some(answer) = operations::find(context, &by.operation).await? {
+    if let Some(answer) = operations::find(&context.desk(), &by.operation).await? {
         return Ok(answer);
     }
     if state
@@ -97,7 +97,7 @@ pub(super) async fn password(
     change: PasswordChange,
 ) -> Outcome {
     let operation = operations::with_secrets(context, &by.operation, &[&change.current, &change.new]);
-    if let Some(answer) = operations::find(context, &operation).await? {
+    if let Some(answer) = operations::find(&context.desk(), &operation).await? {
         return Ok(answer);
     }
     let Some(Credentials { user, password_hash }) = &state.user else {
@@ -147,7 +147,7 @@ pub(super) async fn password(
 
 /// Ends every session.
 pub(super) async fn logout_all(context: &Context, by: &By) -> Outcome {
-    if let Some(answer) = operations::find(context, &by.operation).await? {
+    if let Some(answer) = operations::find(&context.desk(), &by.operation).await? {
         return Ok(answer);
     }
     let record = operations::record(context, &by.operation, &Ok(Reply::Ended));
@@ -164,7 +164,9 @@ pub(super) async fn logout_all(context: &Context, by: &By) -> Outcome {
 
 async fn repeated_or(context: &Context, operation: &Operation, error: StoreError) -> Outcome {
     match error {
-        StoreError::OperationExists => operations::find(context, operation).await?.ok_or(Fault::Conflict),
+        StoreError::OperationExists => operations::find(&context.desk(), operation)
+            .await?
+            .ok_or(Fault::Conflict),
         StoreError::Version(_) => Err(Fault::Conflict),
         other => Err(other.into()),
     }

@@ -18,7 +18,7 @@ pub(super) async fn handle(
     new: NewUser,
 ) -> Outcome {
     let operation = &operations::with_secrets(context, operation, &[&new.password]);
-    if let Some(answer) = operations::find(context, operation).await? {
+    if let Some(answer) = operations::find(&context.desk(), operation).await? {
         return Ok(answer);
     }
     let password_hash = context.shared.hasher.hash(new.password).await?;
@@ -52,13 +52,13 @@ pub(super) async fn handle(
             });
             done(Reply::User(user))
         }
-        Err(StoreError::EmailTaken) => match operations::find(context, operation).await? {
+        Err(StoreError::EmailTaken) => match operations::find(&context.desk(), operation).await? {
             Some(answer) => Ok(answer),
-            None => operations::refuse(context, operation, Refusal::EmailTaken).await,
+            None => operations::refuse(&context.desk(), operation, Refusal::EmailTaken).await,
         },
-        Err(StoreError::OperationExists) => {
-            operations::find(context, operation).await?.ok_or(Fault::Conflict)
-        }
+        Err(StoreError::OperationExists) => operations::find(&context.desk(), operation)
+            .await?
+            .ok_or(Fault::Conflict),
         Err(error) => Err(error.into()),
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use holdfast_domain::{NodeId, ProductId, StockLevel};
-use holdfast_store::{Batch, Duplicate, Stale};
+use holdfast_store::{Batch, Committed, Duplicate, Stale, StoreError};
 use uuid::Uuid;
 
 use super::{
@@ -54,6 +54,27 @@ pub(crate) enum BatchEnd {
     Duplicates(Vec<Duplicate>),
     /// The store refused for a reason that asking again will not change.
     Rejected,
+}
+
+impl BatchEnd {
+    /// Reads an answer to a batch; an error that leaves its outcome unknown, or that asking again may
+    /// change, is given back: then the very same batch must be sent again.
+    pub(crate) fn of(answer: Result<Committed, StoreError>) -> Result<Self, StoreError> {
+        match answer {
+            Ok(Committed::Now | Committed::Already) => Ok(Self::Committed),
+            Err(StoreError::Fenced { .. }) => Ok(Self::Fenced),
+            Err(StoreError::Version(stale)) => Ok(Self::Conflicts(stale)),
+            Err(StoreError::Duplicate(duplicates)) => Ok(Self::Duplicates(duplicates)),
+            Err(error) if error.is_certainly_aborted() && !error.is_unavailable() => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the store refused a batch"
+                );
+                Ok(Self::Rejected)
+            }
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// The intents of a lane. `T` is what their callers wait by.

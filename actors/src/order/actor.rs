@@ -54,10 +54,10 @@ impl OrderActor {
             return refused(Refusal::NotFound);
         };
         match command {
-            OrderCommand::Resume(_) => resume::handle(&self.context, record).await,
+            OrderCommand::Resume(_) => resume::handle(&self.context.desk(), record).await,
             OrderCommand::Place(..) => Err(Fault::Conflict),
             command if record.state == OrderState::Placed => {
-                moves::handle(&self.context, record, command).await
+                moves::handle(&self.context.desk(), record, command).await
             }
             _ => refused(Refusal::NotFound),
         }

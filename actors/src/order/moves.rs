@@ -10,9 +10,10 @@ use holdfast_store::{OrderExpected, OrderRecord, OrderState, OrderWrite};
 use super::settle;
 use crate::{
     command::{By, OrderCommand, Payable, Reply},
-    entity::{Context, Fault, Outcome, done, refused},
+    entity::{Fault, Outcome, done, refused},
     lane::{self, Intent, LaneError, OperationIntent, Remembered},
     operations,
+    ports::Desk,
 };
 
 /// A legal move, and what to answer once it is durable.
@@ -21,26 +22,26 @@ struct Move {
     answer: Result<Reply, Refusal>,
 }
 
-pub(super) async fn handle(context: &Context, record: &mut OrderRecord, command: OrderCommand) -> Outcome {
+pub(super) async fn handle(desk: &Desk, record: &mut OrderRecord, command: OrderCommand) -> Outcome {
     let Some(by) = mover(&command) else {
         return Err(Fault::Conflict);
     };
-    if let Some(answer) = operations::find(context, &by.operation).await? {
+    if let Some(answer) = operations::find(desk, &by.operation).await? {
         return Ok(answer);
     }
     let Some(view) = order_view(&by.caller, &record.order) else {
         return refused(Refusal::NotFound);
     };
-    match decide(context, record, command) {
-        Err(refusal) => operations::refuse(context, &by.operation, refusal).await,
+    match decide(desk, record, command) {
+        Err(refusal) => operations::refuse(desk, &by.operation, refusal).await,
         Ok(decided) => {
             let unsettled = decided.change.unsettled;
-            if let Some(repeated) = commit(context, record, &by.operation, &decided).await? {
+            if let Some(repeated) = commit(desk, record, &by.operation, &decided).await? {
                 return Ok(repeated);
             }
             if unsettled {
                 // The move is durable: should a product be out of reach, its owner hears of it later.
-                settle::settle(context, record, settle::WHILE_ASKED).await;
+                settle::settle(desk, record, settle::WHILE_ASKED).await;
             }
             match (decided.answer, view) {
                 (Ok(Reply::Order(order)), OrderView::SellerLines(seller)) => {
@@ -63,8 +64,8 @@ fn mover(command: &OrderCommand) -> Option<By> {
     }
 }
 
-fn decide(context: &Context, record: &OrderRecord, command: OrderCommand) -> Result<Move, Refusal> {
-    let (order, at) = (&record.order, context.now());
+fn decide(desk: &Desk, record: &OrderRecord, command: OrderCommand) -> Result<Move, Refusal> {
+    let (order, at) = (&record.order, desk.now());
     match command {
         OrderCommand::Pay(by, _, Payable { id, provider, method }) => {
             if by.caller.user_id != order.customer_id {
@@ -106,7 +107,7 @@ impl Move {
 
 /// Commits a move and updates the record; returns the first answer if the operation was done before.
 async fn commit(
-    context: &Context,
+    desk: &Desk,
     record: &mut OrderRecord,
     operation: &Operation,
     decided: &Move,
@@ -117,27 +118,27 @@ async fn commit(
     };
     let next = moved(record, &decided.change);
     let intent = Intent {
-        leases: vec![context.lease],
+        leases: vec![desk.lease],
         order: Some(OrderWrite {
             record: next.clone(),
             expected: OrderExpected::Placed {
                 version: record.order.version,
             },
         }),
-        events: events_of(&decided.change, record.order.version),
+        events: events_of(desk, &decided.change, record.order.version),
         operation: Some(OperationIntent {
             operation: operation.clone(),
             remembered,
-            at: context.now(),
+            at: desk.now(),
         }),
         ..Intent::default()
     };
-    match lane::commit(&context.lane(), intent, Vec::new()).await {
+    match desk.commit(intent, Vec::new()).await {
         Ok(_) => {
             *record = next;
             Ok(None)
         }
-        Err(lane::Fault::Lane(LaneError::Duplicate)) => match operations::find(context, operation).await? {
+        Err(lane::Fault::Lane(LaneError::Duplicate)) => match operations::find(desk, operation).await? {
             Some(answer) => Ok(Some(answer)),
             None => Err(Fault::Conflict),
         },
@@ -156,14 +157,14 @@ pub(super) fn moved(record: &OrderRecord, change: &Change) -> OrderRecord {
 }
 
 /// Makes a change's events; the first follows the version that stood.
-pub(super) fn events_of(change: &Change, version_before: i64) -> Vec<Event> {
+pub(super) fn events_of(desk: &Desk, change: &Change, version_before: i64) -> Vec<Event> {
     let sequences = version_before + 1..;
     let events = change
         .events
         .iter()
         .zip(sequences)
         .map(|(event, sequence)| Event {
-            id: EventId::mint(change.order.updated_at, rand::random()),
+            id: EventId::mint(change.order.updated_at, desk.ports.entropy()),
             kind: event.kind,
             subject: change.order.id.0,
             sequence,

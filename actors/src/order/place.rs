@@ -14,57 +14,39 @@ use holdfast_domain::{
     order::{self, NewOrder, WantedLine},
     stock::{Progress, StockChange},
 };
-use holdfast_store::{Lease, OrderExpected, OrderRecord, OrderState, OrderWrite, ReservationWrite, Service};
-use ractor::ActorRef;
+use holdfast_store::{OrderExpected, OrderRecord, OrderState, OrderWrite, ReservationWrite};
 
 use super::{moves::events_of, saga};
 use crate::{
     command::{Answer, By, Reply},
-    entity::{Context, Fault, Outcome, done, refused},
+    entity::{Fault, Outcome, done, refused},
     lane::{self, Intent, LaneError, StockIntent},
-    product::{Hold, HoldAnswer, ProductMessage, Wanted},
-    shard::{Passage, Resident},
+    ports::{Desk, LocalProduct},
+    product::{Hold, HoldAnswer, Shelf, Wanted},
 };
 
 /// Places an order.
-pub(crate) async fn place(context: &Context, by: By, new: NewOrder) -> Outcome {
+pub(crate) async fn place(desk: &Desk, by: By, new: NewOrder) -> Outcome {
     if new.customer_id != by.caller.user_id {
         return refused(Refusal::Forbidden);
     }
     if let Err(refusal) = new.check() {
-        return refuse_forgettably(context, &by, refusal).await;
+        return refuse_forgettably(desk, &by, refusal).await;
     }
-    match local_products(context, &new.lines)? {
-        Some(products) => place_here(context, &by, &new, products).await,
-        None => saga::place(context, &by, &new).await,
+    match local_products(desk, &new.lines)? {
+        Some(products) => place_here(desk, &by, &new, products).await,
+        None => saga::place(desk, &by, &new).await,
     }
 }
 
-/// A product of this node, kept from being passivated.
-struct LocalProduct {
-    lease: Lease,
-    resident: Resident<ProductMessage>,
-    /// A hand-over of the product's shard waits for this.
-    _passage: Passage,
-}
-
-/// Finds the actors of all products, if this node owns them all.
-fn local_products(context: &Context, lines: &[WantedLine]) -> Result<Option<Vec<LocalProduct>>, Fault> {
+/// Finds all products, if this node owns them all.
+fn local_products(desk: &Desk, lines: &[WantedLine]) -> Result<Option<Vec<LocalProduct>>, Fault> {
     let mut found = Vec::with_capacity(lines.len());
     for line in lines {
-        let Some(shard) = context
-            .shared
-            .shards
-            .serving(Service::Products, line.product_id.shard())
-        else {
-            return Ok(None);
-        };
-        let resident = shard.product(&context.shared, line.product_id)?;
-        found.push(LocalProduct {
-            lease: shard.lease(),
-            resident,
-            _passage: shard.enter()?,
-        });
+        match Arc::clone(&desk.ports).serving(line.product_id)? {
+            Some(local) => found.push(local),
+            None => return Ok(None),
+        }
     }
     Ok(Some(found))
 }
@@ -78,40 +60,40 @@ struct Held {
     unknown: Vec<FieldError>,
 }
 
-async fn place_here(context: &Context, by: &By, new: &NewOrder, products: Vec<LocalProduct>) -> Outcome {
+async fn place_here(desk: &Desk, by: &By, new: &NewOrder, products: Vec<LocalProduct>) -> Outcome {
     let mut held = Held::default();
     // By ascending product id, like everybody: two orders never wait for each other's promises.
     for (index, (line, local)) in new.lines.iter().zip(&products).enumerate() {
-        held.ask(index, *line, local.resident.actor()).await?;
+        held.ask(index, *line, &*local.shelf).await?;
     }
     if !held.unknown.is_empty() {
         held.give_back();
-        return refuse_forgettably(context, by, Refusal::Invalid(held.unknown)).await;
+        return refuse_forgettably(desk, by, Refusal::Invalid(held.unknown)).await;
     }
-    let deadline = context.shared.options.payment_deadline;
-    let change = match order::place(new, &held.products, context.now(), deadline) {
+    let deadline = desk.ports.payment_deadline();
+    let change = match order::place(new, &held.products, desk.now(), deadline) {
         Ok(_) if !held.short.is_empty() => {
             held.give_back();
             let refusal = Refusal::InsufficientStock(held.short);
-            return refuse(context, by, new, &held.products, refusal).await;
+            return refuse(desk, by, new, &held.products, refusal).await;
         }
         Ok(change) => change,
         Err(refusal @ Refusal::PriceChanged { .. }) => {
             held.give_back();
-            return refuse(context, by, new, &held.products, refusal).await;
+            return refuse(desk, by, new, &held.products, refusal).await;
         }
         Err(refusal) => {
             held.give_back();
-            return refuse_forgettably(context, by, refusal).await;
+            return refuse_forgettably(desk, by, refusal).await;
         }
     };
-    let mut leases = vec![context.lease];
+    let mut leases = vec![desk.lease];
     leases.extend(products.iter().map(|local| local.lease));
     let (mut stock, mut reservations, mut holds) = (Vec::new(), Vec::new(), Vec::new());
     for ((line, product), (base, hold)) in new.lines.iter().zip(&held.products).zip(held.stock) {
         stock.push(StockIntent {
             base,
-            changes: vec![reserve(context, &by.caller, new, *line)],
+            changes: vec![reserve(desk, &by.caller, new, *line)],
             only_at: None,
             low_stock_threshold: product.low_stock_threshold,
         });
@@ -126,16 +108,16 @@ async fn place_here(context: &Context, by: &By, new: &NewOrder, products: Vec<Lo
         leases,
         stock,
         reservations,
-        events: events_of(&change, 0),
+        events: events_of(desk, &change, 0),
         order: Some(OrderWrite {
             record,
             expected: OrderExpected::Absent,
         }),
         ..Intent::default()
     };
-    match lane::commit(&context.lane(), intent, holds).await {
+    match desk.commit(intent, holds).await {
         Ok(_) => done(Reply::Order(change.order)),
-        Err(lane::Fault::Lane(LaneError::Duplicate)) => repeated(context, by).await,
+        Err(lane::Fault::Lane(LaneError::Duplicate)) => repeated(desk, by).await,
         Err(fault) => Err(fault.into()),
     }
 }
@@ -147,14 +129,9 @@ impl Held {
         self.stock.clear();
     }
 
-    async fn ask(
-        &mut self,
-        index: usize,
-        line: WantedLine,
-        actor: &ActorRef<ProductMessage>,
-    ) -> Result<(), Fault> {
+    async fn ask(&mut self, index: usize, line: WantedLine, shelf: &dyn Shelf) -> Result<(), Fault> {
         let units = line.quantity.get();
-        match crate::product::want(actor, Wanted { units })
+        match crate::product::want(shelf, Wanted { units })
             .await
             .ok_or(Fault::Lost)?
         {
@@ -185,9 +162,9 @@ pub(super) fn unknown_product(index: usize) -> FieldError {
     )
 }
 
-fn reserve(context: &Context, caller: &Caller, new: &NewOrder, line: WantedLine) -> StockChange {
+fn reserve(desk: &Desk, caller: &Caller, new: &NewOrder, line: WantedLine) -> StockChange {
     StockChange {
-        movement_id: MovementId::mint(context.now(), rand::random()),
+        movement_id: MovementId::mint(desk.now(), desk.ports.entropy()),
         kind: MovementKind::Reserve,
         delta_on_hand: 0,
         delta_reserved: i64::from(line.quantity.get()),
@@ -195,7 +172,7 @@ fn reserve(context: &Context, caller: &Caller, new: &NewOrder, line: WantedLine)
         reason: None,
         note: None,
         actor_id: caller.user_id,
-        at: context.now(),
+        at: desk.now(),
     }
 }
 
@@ -221,78 +198,66 @@ pub(super) fn record(order: &Order, operation: &Operation, state: OrderState) ->
 }
 
 /// Refuses an order and remembers it, so that its key never places one.
-async fn refuse(
-    context: &Context,
-    by: &By,
-    new: &NewOrder,
-    products: &[Product],
-    refusal: Refusal,
-) -> Outcome {
+async fn refuse(desk: &Desk, by: &By, new: &NewOrder, products: &[Product], refusal: Refusal) -> Outcome {
     let expectless = NewOrder {
         expected_total: None,
         ..new.clone()
     };
-    let deadline = context.shared.options.payment_deadline;
-    let order = match order::place(&expectless, products, context.now(), deadline) {
+    let deadline = desk.ports.payment_deadline();
+    let order = match order::place(&expectless, products, desk.now(), deadline) {
         Ok(change) => change.order,
-        Err(other) => return refuse_forgettably(context, by, other).await,
+        Err(other) => return refuse_forgettably(desk, by, other).await,
     };
     let record = record(&order, &by.operation, OrderState::Refused(refusal.clone()));
     let intent = Intent {
-        leases: vec![context.lease],
+        leases: vec![desk.lease],
         order: Some(OrderWrite {
             record,
             expected: OrderExpected::Absent,
         }),
         ..Intent::default()
     };
-    match lane::commit(&context.lane(), intent, Vec::new()).await {
+    match desk.commit(intent, Vec::new()).await {
         Ok(_) => refused(refusal),
-        Err(lane::Fault::Lane(LaneError::Duplicate)) => repeated(context, by).await,
+        Err(lane::Fault::Lane(LaneError::Duplicate)) => repeated(desk, by).await,
         Err(fault) => Err(fault.into()),
     }
 }
 
 /// Refuses an order without remembering it - unless its key has made one already.
-pub(super) async fn refuse_forgettably(context: &Context, by: &By, refusal: Refusal) -> Outcome {
-    match find(context, &by.operation, by.caller).await? {
-        Some(record) => answer_for(context, by, record).await,
+pub(super) async fn refuse_forgettably(desk: &Desk, by: &By, refusal: Refusal) -> Outcome {
+    match find(desk, &by.operation, by.caller).await? {
+        Some(record) => answer_for(desk, by, record).await,
         None => refused(refusal),
     }
 }
 
-async fn find(
-    context: &Context,
-    operation: &Operation,
-    caller: Caller,
-) -> Result<Option<OrderRecord>, Fault> {
-    Ok(context
-        .shared
-        .store
-        .order_by_key(caller.user_id, &operation.key)
-        .await?)
+async fn find(desk: &Desk, operation: &Operation, caller: Caller) -> Result<Option<OrderRecord>, Fault> {
+    desk.ports
+        .order_by_key(caller.user_id, operation.key.clone())
+        .await
 }
 
 /// Answers for a key that has been used.
-pub(super) async fn repeated(context: &Context, by: &By) -> Outcome {
-    match find(context, &by.operation, by.caller).await? {
-        Some(record) => answer_for(context, by, record).await,
+pub(super) async fn repeated(desk: &Desk, by: &By) -> Outcome {
+    match find(desk, &by.operation, by.caller).await? {
+        Some(record) => answer_for(desk, by, record).await,
         None => Err(Fault::Conflict),
     }
 }
 
 /// Answers as the first request with this key was answered.
-async fn answer_for(context: &Context, by: &By, record: OrderRecord) -> Outcome {
+async fn answer_for(desk: &Desk, by: &By, record: OrderRecord) -> Outcome {
     if record.fingerprint != by.operation.fingerprint {
         return refused(Refusal::IdempotencyKeyReuse);
     }
     let is_as_placed = record.order.version == 1 && record.order.status == OrderStatus::PendingPayment;
     let result = match record.state {
         OrderState::Refused(refusal) => Err(refusal),
-        OrderState::Placing { .. } => saga::join(context, record).await?.result,
+        OrderState::Placing { .. } => saga::join(desk, record).await?.result,
         OrderState::Placed if is_as_placed => Ok(Reply::Order(record.order)),
         OrderState::Placed => {
-            let snapshot = context.shared.store.placed_snapshot(record.order.id).await?;
+            let snapshot = desk.ports.placed_snapshot(record.order.id).await?;
             Ok(Reply::Order(snapshot.unwrap_or(record.order)))
         }
     };

@@ -11,9 +11,10 @@ use super::{
 };
 use crate::{
     command::{CallContext, OrderCommand, Reply, Request},
-    entity::{Context, Outcome, done},
-    lane::{self, Intent},
+    entity::{Outcome, done},
+    lane::Intent,
     node::Shared,
+    ports::Desk,
     router,
 };
 
@@ -67,32 +68,32 @@ async fn sweep_shards(shared: &Shared, shards: &[ShardId]) -> usize {
     found
 }
 
-pub(super) async fn handle(context: &Context, record: &mut OrderRecord) -> Outcome {
+pub(super) async fn handle(desk: &Desk, record: &mut OrderRecord) -> Outcome {
     if matches!(record.state, OrderState::Placing { .. }) {
         // Its answer goes to nobody; what matters is that the order comes to an end.
-        let _ = saga::drive(context, record.clone()).await?;
+        let _ = saga::drive(desk, record.clone()).await?;
         return done(Reply::Ended);
     }
     if record.state == OrderState::Placed
-        && let Ok(change) = order::expire(&record.order, context.now())
+        && let Ok(change) = order::expire(&record.order, desk.now())
     {
         let next = moved(record, &change);
         let intent = Intent {
-            leases: vec![context.lease],
+            leases: vec![desk.lease],
             order: Some(OrderWrite {
                 record: next.clone(),
                 expected: OrderExpected::Placed {
                     version: record.order.version,
                 },
             }),
-            events: events_of(&change, record.order.version),
+            events: events_of(desk, &change, record.order.version),
             ..Intent::default()
         };
-        lane::commit(&context.lane(), intent, Vec::new()).await?;
+        desk.commit(intent, Vec::new()).await?;
         *record = next;
     }
     if record.unsettled {
-        settle::settle(context, record, settle::IN_PEACE).await;
+        settle::settle(desk, record, settle::IN_PEACE).await;
     }
     done(Reply::Ended)
 }

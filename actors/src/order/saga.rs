@@ -10,7 +10,7 @@
 //! Every step may be repeated. Whoever finds an order *placing* - a client's retry, or the sweeper of
 //! a new home - drives it forward from step 2.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::{BoxFuture, join_all};
 use holdfast_domain::{
@@ -18,7 +18,6 @@ use holdfast_domain::{
     order::{self, Change, NewOrder},
 };
 use holdfast_store::{OrderExpected, OrderRecord, OrderState, OrderWrite};
-use tracing::Instrument;
 
 use super::{
     moves::events_of,
@@ -27,10 +26,10 @@ use super::{
 };
 use crate::{
     Error,
-    command::{By, CallContext, ProductCommand, Reply, Request, Reserve},
-    entity::{Context, Fault, Outcome, done, refused},
+    command::{By, ProductCommand, Reply, Request, Reserve},
+    entity::{Fault, Outcome, done, refused},
     lane::{self, Intent, LaneError},
-    router,
+    ports::Desk,
 };
 
 /// How long the products' owners may take to reserve.
@@ -40,10 +39,9 @@ const RESERVE_BUDGET: Duration = Duration::from_millis(1_500);
 const PLACE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Places an order whose products have several owners.
-pub(super) async fn place(context: &Context, by: &By, new: &NewOrder) -> Outcome {
+pub(super) async fn place(desk: &Desk, by: &By, new: &NewOrder) -> Outcome {
     // Read before anything is written: what is wrong with a request leaves no trace.
-    let found = context.shared.store.products(&product_ids(new)).await?;
-    let products: Vec<_> = found.into_iter().map(|found| found.product).collect();
+    let products = desk.ports.products(product_ids(new)).await?;
     let unknown: Vec<FieldError> = new
         .lines
         .iter()
@@ -52,70 +50,70 @@ pub(super) async fn place(context: &Context, by: &By, new: &NewOrder) -> Outcome
         .map(|(index, _)| unknown_product(index))
         .collect();
     if !unknown.is_empty() {
-        return refuse_forgettably(context, by, Refusal::Invalid(unknown)).await;
+        return refuse_forgettably(desk, by, Refusal::Invalid(unknown)).await;
     }
-    let deadline = context.shared.options.payment_deadline;
-    let (change, verdict) = match order::place(new, &products, context.now(), deadline) {
+    let deadline = desk.ports.payment_deadline();
+    let (change, verdict) = match order::place(new, &products, desk.now(), deadline) {
         Ok(change) => (change, None),
         Err(refusal @ Refusal::PriceChanged { .. }) => {
             let expectless = NewOrder {
                 expected_total: None,
                 ..new.clone()
             };
-            match order::place(&expectless, &products, context.now(), deadline) {
+            match order::place(&expectless, &products, desk.now(), deadline) {
                 Ok(change) => (change, Some(refusal)),
-                Err(other) => return refuse_forgettably(context, by, other).await,
+                Err(other) => return refuse_forgettably(desk, by, other).await,
             }
         }
-        Err(refusal) => return refuse_forgettably(context, by, refusal).await,
+        Err(refusal) => return refuse_forgettably(desk, by, refusal).await,
     };
     let state = match verdict.clone() {
         Some(refusal) => OrderState::Refused(refusal),
         None => OrderState::Placing {
-            deadline: context.now().plus(PLACE_DEADLINE),
+            deadline: desk.now().plus(PLACE_DEADLINE),
         },
     };
     let record = record(&change.order, &by.operation, state);
-    match write(context, &record, OrderExpected::Absent, None).await {
+    match write(desk, &record, OrderExpected::Absent, None).await {
         Ok(()) => match verdict {
             Some(refusal) => refused(refusal),
-            None => detach(context, record).await,
+            None => detach(desk, record).await,
         },
-        Err(lane::Fault::Lane(LaneError::Duplicate)) => repeated(context, by).await,
+        Err(lane::Fault::Lane(LaneError::Duplicate)) => repeated(desk, by).await,
         Err(fault) => Err(fault.into()),
     }
 }
 
 /// Takes up an order that somebody began to place.
-pub(super) async fn join(context: &Context, record: OrderRecord) -> Outcome {
-    detach(context, record).await
+pub(super) async fn join(desk: &Desk, record: OrderRecord) -> Outcome {
+    detach(desk, record).await
 }
 
 /// Drives an order to its end in a task of its own: a client that goes away does not stop it.
-async fn detach(context: &Context, record: OrderRecord) -> Outcome {
-    let context = context.clone();
-    let driving = async move { drive(&context, record).await };
-    let driven = tokio::spawn(driving.in_current_span());
-    driven.await.map_err(|_| Fault::Lost)?
+async fn detach(desk: &Desk, record: OrderRecord) -> Outcome {
+    let (ports, desk) = (Arc::clone(&desk.ports), desk.clone());
+    ports
+        .detach(Box::pin(async move { drive(&desk, record).await }))
+        .await
 }
 
 /// Drives an order that is being placed to its end, from wherever it stands.
 ///
 /// Boxed, since it asks the router for products, which may lead back to an order.
-pub(super) fn drive(context: &Context, record: OrderRecord) -> BoxFuture<'_, Outcome> {
-    Box::pin(drive_on(context, record))
+pub(super) fn drive(desk: &Desk, record: OrderRecord) -> BoxFuture<'_, Outcome> {
+    Box::pin(drive_on(desk, record))
 }
 
-async fn drive_on(context: &Context, record: OrderRecord) -> Outcome {
-    match reserve_all(context, &record.order).await? {
+async fn drive_on(desk: &Desk, record: OrderRecord) -> Outcome {
+    match reserve_all(desk, &record.order).await? {
         Ok(()) => {
-            let change = place_now(&record.order, context);
+            let change = place_now(&record.order, desk);
             let next = OrderRecord {
                 order: change.order.clone(),
                 state: OrderState::Placed,
                 ..record
             };
-            decide(context, next, Some(&change)).await
+            decide(desk, next, Some(&change)).await
         }
         Err(refusal) => {
             let next = OrderRecord {
@@ -123,17 +121,17 @@ async fn drive_on(context: &Context, record: OrderRecord) -> Outcome {
                 unsettled: true,
                 ..record
             };
-            decide(context, next, None).await
+            decide(desk, next, None).await
         }
     }
 }
 
 /// The commit point. Whoever was faster is obeyed.
-async fn decide(context: &Context, mut next: OrderRecord, change: Option<&Change>) -> Outcome {
-    match write(context, &next, OrderExpected::Placing, change).await {
+async fn decide(desk: &Desk, mut next: OrderRecord, change: Option<&Change>) -> Outcome {
+    match write(desk, &next, OrderExpected::Placing, change).await {
         Ok(()) => {}
         Err(lane::Fault::Lane(LaneError::Moved)) => {
-            let found = context.shared.store.order_record(next.order.id).await?;
+            let found = desk.ports.order(next.order.id).await?;
             next = found.ok_or(Fault::Lost)?;
         }
         Err(fault) => return Err(fault.into()),
@@ -141,12 +139,12 @@ async fn decide(context: &Context, mut next: OrderRecord, change: Option<&Change
     match next.state.clone() {
         OrderState::Placed if change.is_some() && next.order.version == 1 => done(Reply::Order(next.order)),
         OrderState::Placed => {
-            let snapshot = context.shared.store.placed_snapshot(next.order.id).await?;
+            let snapshot = desk.ports.placed_snapshot(next.order.id).await?;
             done(Reply::Order(snapshot.unwrap_or(next.order)))
         }
         OrderState::Refused(refusal) => {
             if next.unsettled {
-                settle::settle(context, &mut next, settle::WHILE_ASKED).await;
+                settle::settle(desk, &mut next, settle::WHILE_ASKED).await;
             }
             refused(refusal)
         }
@@ -155,7 +153,7 @@ async fn decide(context: &Context, mut next: OrderRecord, change: Option<&Change
 }
 
 /// Asks every product to reserve; returns the refusal of those that would not.
-async fn reserve_all(context: &Context, order: &Order) -> Result<Result<(), Refusal>, Fault> {
+async fn reserve_all(desk: &Desk, order: &Order) -> Result<Result<(), Refusal>, Fault> {
     let asked = order.lines.iter().filter_map(|line| {
         let reserve = Reserve {
             product_id: line.product_id,
@@ -163,12 +161,8 @@ async fn reserve_all(context: &Context, order: &Order) -> Result<Result<(), Refu
             quantity: Quantity::new(line.quantity)?,
             customer_id: order.customer_id,
         };
-        let call = CallContext {
-            traceparent: None,
-            budget: RESERVE_BUDGET,
-        };
         let request = Request::Product(ProductCommand::Reserve(reserve));
-        Some(async move { router::route(&context.shared, request, &call, None).await })
+        Some(desk.route(request, RESERVE_BUDGET))
     });
     let (mut short, mut other) = (Vec::new(), None);
     for answer in join_all(asked.collect::<Vec<_>>()).await {
@@ -192,26 +186,24 @@ async fn reserve_all(context: &Context, order: &Order) -> Result<Result<(), Refu
 }
 
 /// Makes the change that places the order as of now: waiting for the products costs no payment time.
-fn place_now(order: &Order, context: &Context) -> Change {
-    order::placed(order, context.now(), context.shared.options.payment_deadline)
+fn place_now(order: &Order, desk: &Desk) -> Change {
+    order::placed(order, desk.now(), desk.ports.payment_deadline())
 }
 
 async fn write(
-    context: &Context,
+    desk: &Desk,
     record: &OrderRecord,
     expected: OrderExpected,
     change: Option<&Change>,
 ) -> Result<(), lane::Fault> {
     let intent = Intent {
-        leases: vec![context.lease],
+        leases: vec![desk.lease],
         order: Some(OrderWrite {
             record: record.clone(),
             expected,
         }),
-        events: change.map_or_else(Vec::new, |change| events_of(change, 0)),
+        events: change.map_or_else(Vec::new, |change| events_of(desk, change, 0)),
         ..Intent::default()
     };
-    lane::commit(&context.lane(), intent, Vec::new())
-        .await
-        .map(|_| ())
+    desk.commit(intent, Vec::new()).await.map(|_| ())
 }

@@ -7,9 +7,8 @@ use holdfast_domain::{OrderLine, Quantity, UserId, stock::Progress};
 use holdfast_store::{OrderRecord, OrderState};
 
 use crate::{
-    command::{CallContext, ProductCommand, Request, Settle},
-    entity::Context,
-    router,
+    command::{ProductCommand, Request, Settle},
+    ports::Desk,
 };
 
 /// How long the products may take, together, while somebody waits for the order's answer.
@@ -20,7 +19,7 @@ pub(super) const IN_PEACE: Duration = Duration::from_millis(1_500);
 /// Tells every product of an order its target; the order is settled once all have answered, within `budget`.
 ///
 /// A product that cannot be reached leaves the order unsettled, and the sweeper tries again.
-pub(super) async fn settle(context: &Context, record: &mut OrderRecord, budget: Duration) {
+pub(super) async fn settle(desk: &Desk, record: &mut OrderRecord, budget: Duration) {
     let told = record.order.lines.iter().filter_map(|line| {
         let target = target(record, line);
         if target == Progress::default() {
@@ -37,11 +36,7 @@ pub(super) async fn settle(context: &Context, record: &mut OrderRecord, budget: 
             at: record.order.updated_at,
         };
         let request = Request::Product(ProductCommand::Settle(settle));
-        let call = CallContext {
-            traceparent: None,
-            budget,
-        };
-        Some(async move { router::route(&context.shared, request, &call, None).await })
+        Some(desk.route(request, budget))
     });
     for result in join_all(told.collect::<Vec<_>>()).await {
         if let Err(error) = result {
@@ -50,12 +45,10 @@ pub(super) async fn settle(context: &Context, record: &mut OrderRecord, budget: 
             return;
         }
     }
-    match context
-        .shared
-        .store
-        .order_settled(&context.lease, record.order.id, record.order.version)
-        .await
-    {
+    let settled = desk
+        .ports
+        .order_settled(desk.lease, record.order.id, record.order.version);
+    match settled.await {
         Ok(is_current) => record.unsettled &= !is_current,
         Err(error) => {
             let order = record.order.id;

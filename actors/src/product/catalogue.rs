@@ -26,7 +26,7 @@ pub(super) async fn create(
     by: &By,
     new: NewProduct,
 ) -> Outcome {
-    if let Some(answer) = operations::find(context, &by.operation).await? {
+    if let Some(answer) = operations::find(&context.desk(), &by.operation).await? {
         return Ok(answer);
     }
     let at = context.now();
@@ -91,7 +91,7 @@ pub(super) async fn edit(
     patch: ProductPatch,
     expected_version: i64,
 ) -> Outcome {
-    if let Some(answer) = operations::find(context, &by.operation).await? {
+    if let Some(answer) = operations::find(&context.desk(), &by.operation).await? {
         return Ok(answer);
     }
     let Some(known) = known.filter(|known| may_edit_product(&by.caller, &known.product)) else {
@@ -112,7 +112,7 @@ pub(super) async fn archive(
     by: &By,
     expected_version: i64,
 ) -> Outcome {
-    if let Some(answer) = operations::find(context, &by.operation).await? {
+    if let Some(answer) = operations::find(&context.desk(), &by.operation).await? {
         return Ok(answer);
     }
     let Some(known) = known.filter(|known| may_edit_product(&by.caller, &known.product)) else {
@@ -161,10 +161,10 @@ async fn save(
 
 async fn not_saved(context: &Context, by: &By, error: StoreError) -> Outcome {
     match error {
-        StoreError::OperationExists => operations::find(context, &by.operation)
+        StoreError::OperationExists => operations::find(&context.desk(), &by.operation)
             .await?
             .ok_or(Fault::Conflict),
-        StoreError::SkuTaken => operations::refuse(context, &by.operation, Refusal::SkuTaken).await,
+        StoreError::SkuTaken => operations::refuse(&context.desk(), &by.operation, Refusal::SkuTaken).await,
         StoreError::Version(_) => Err(Fault::Conflict),
         other => Err(other.into()),
     }

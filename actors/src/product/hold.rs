@@ -12,6 +12,40 @@ use tokio::sync::oneshot;
 use super::ProductMessage;
 use crate::lane::LaneError;
 
+/// Where a product's units are promised: its actor, or what stands for it in a simulation.
+pub(crate) trait Shelf: Send + Sync {
+    /// Asks for units; `false` if the product is gone.
+    fn want(&self, wanted: Wanted, answer: oneshot::Sender<HoldAnswer>) -> bool;
+
+    /// Tells that a promise was kept, and the counters since.
+    fn kept(&self, hold: HoldId, level: StockLevel);
+
+    /// Tells that a promise was broken.
+    fn broken(&self, hold: HoldId);
+
+    /// Tells that the store disagrees with what the product believes.
+    fn distrust(&self);
+}
+
+// Every send fails only if the actor is gone, and with it what it had promised.
+impl Shelf for ActorRef<ProductMessage> {
+    fn want(&self, wanted: Wanted, answer: oneshot::Sender<HoldAnswer>) -> bool {
+        self.send_message(ProductMessage::Hold(wanted, answer)).is_ok()
+    }
+
+    fn kept(&self, hold: HoldId, level: StockLevel) {
+        let _ = self.send_message(ProductMessage::Kept(hold, level));
+    }
+
+    fn broken(&self, hold: HoldId) {
+        let _ = self.send_message(ProductMessage::Broken(hold));
+    }
+
+    fn distrust(&self) {
+        let _ = self.send_message(ProductMessage::Distrust);
+    }
+}
+
 /// Requests for units that may wait until promises are kept or broken.
 const PARKED_MAX: usize = 4_096;
 
@@ -53,7 +87,7 @@ pub(crate) enum HoldAnswer {
 /// A promise of units. Dropped without [`committed`](Self::committed), its units are free again.
 pub(crate) struct Hold {
     id: HoldId,
-    product: ActorRef<ProductMessage>,
+    shelf: Arc<dyn Shelf>,
     is_settled: bool,
 }
 
@@ -61,14 +95,13 @@ impl Hold {
     /// Tells the product that the promise was kept, and its counters since.
     pub(crate) fn committed(mut self, level: StockLevel) {
         self.is_settled = true;
-        // Fails only if the actor is gone, and with it what it had promised.
-        let _ = self.product.send_message(ProductMessage::Kept(self.id, level));
+        self.shelf.kept(self.id, level);
     }
 
     /// Tells the product why the promise was broken.
     pub(crate) fn failed(self, error: &LaneError) {
         if *error == LaneError::Conflict {
-            let _ = self.product.send_message(ProductMessage::Distrust);
+            self.shelf.distrust();
         }
     }
 }
@@ -76,13 +109,13 @@ impl Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         if !self.is_settled {
-            let _ = self.product.send_message(ProductMessage::Broken(self.id));
+            self.shelf.broken(self.id);
         }
     }
 }
 
 /// A product's stock: committed counters, promises, and who waits for their outcome.
-pub(super) struct Holds {
+pub(crate) struct Holds {
     committed: StockLevel,
     promised: HashMap<HoldId, u32>,
     /// The sum of `promised`.
@@ -92,7 +125,7 @@ pub(super) struct Holds {
 }
 
 impl Holds {
-    pub(super) fn new(committed: StockLevel) -> Self {
+    pub(crate) fn new(committed: StockLevel) -> Self {
         Self {
             committed,
             promised: HashMap::new(),
@@ -102,20 +135,20 @@ impl Holds {
         }
     }
 
-    pub(super) fn committed(&self) -> StockLevel {
+    pub(crate) fn committed(&self) -> StockLevel {
         self.committed
     }
 
     /// Promises units, refuses them, or lets the request wait.
-    pub(super) fn want(
+    pub(crate) fn want(
         &mut self,
-        myself: &ActorRef<ProductMessage>,
+        shelf: &Arc<dyn Shelf>,
         product: &Arc<Product>,
         wanted: Wanted,
         answer: oneshot::Sender<HoldAnswer>,
     ) {
         match self.decide(wanted) {
-            Decision::Promise => self.promise(myself, product, wanted, answer),
+            Decision::Promise => self.promise(shelf, product, wanted, answer),
             Decision::Refuse => {
                 let available = self.committed.available();
                 let _ = answer.send(HoldAnswer::Short {
@@ -131,9 +164,9 @@ impl Holds {
     }
 
     /// Takes note that a promise was kept.
-    pub(super) fn kept(
+    pub(crate) fn kept(
         &mut self,
-        myself: &ActorRef<ProductMessage>,
+        shelf: &Arc<dyn Shelf>,
         product: &Arc<Product>,
         hold: HoldId,
         level: StockLevel,
@@ -141,17 +174,17 @@ impl Holds {
         if level.version > self.committed.version {
             self.committed = level;
         }
-        self.broken(myself, product, hold);
+        self.broken(shelf, product, hold);
     }
 
     /// Takes note that a promise no longer stands, and decides anew for those who wait.
-    pub(super) fn broken(&mut self, myself: &ActorRef<ProductMessage>, product: &Arc<Product>, hold: HoldId) {
+    pub(crate) fn broken(&mut self, shelf: &Arc<dyn Shelf>, product: &Arc<Product>, hold: HoldId) {
         if let Some(units) = self.promised.remove(&hold) {
             self.promised_units = self.promised_units.saturating_sub(units);
         }
         for (wanted, answer) in std::mem::take(&mut self.parked) {
             if !answer.is_closed() {
-                self.want(myself, product, wanted, answer);
+                self.want(shelf, product, wanted, answer);
             }
         }
     }
@@ -170,7 +203,7 @@ impl Holds {
 
     fn promise(
         &mut self,
-        myself: &ActorRef<ProductMessage>,
+        shelf: &Arc<dyn Shelf>,
         product: &Arc<Product>,
         wanted: Wanted,
         answer: oneshot::Sender<HoldAnswer>,
@@ -181,7 +214,7 @@ impl Holds {
         self.promised_units += wanted.units;
         let hold = Hold {
             id,
-            product: myself.clone(),
+            shelf: Arc::clone(shelf),
             is_settled: false,
         };
         // If nobody waits any more, the hold is dropped with the answer and comes back as broken.
@@ -203,8 +236,10 @@ enum Decision {
 }
 
 /// Asks a product on this node for units, and waits for its decision.
-pub(crate) async fn want(product: &ActorRef<ProductMessage>, wanted: Wanted) -> Option<HoldAnswer> {
+pub(crate) async fn want(shelf: &dyn Shelf, wanted: Wanted) -> Option<HoldAnswer> {
     let (answer, decision) = oneshot::channel();
-    product.send_message(ProductMessage::Hold(wanted, answer)).ok()?;
+    if !shelf.want(wanted, answer) {
+        return None;
+    }
     decision.await.ok()
 }

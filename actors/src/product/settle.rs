@@ -5,34 +5,30 @@ use holdfast_domain::{
     stock::{Progress, StockChange},
 };
 use holdfast_store::ReservationWrite;
-use ractor::ActorRef;
 
-use super::{HoldAnswer, ProductMessage, Wanted, stock::step, want};
+use super::{HoldAnswer, Shelf, Wanted, stock::step, want};
 use crate::{
     command::{Reply, Settle},
-    entity::{Context, Fault, Outcome, done, refused},
-    lane::{self, Intent},
+    entity::{Fault, Outcome, done, refused},
+    lane::Intent,
+    ports::Desk,
 };
 
 /// Advances the reservation to the target. Doing it twice is doing it once.
 ///
 /// If there is none yet, one is made that has given everything back already: a request to reserve
 /// that is still on its way must find that it comes too late.
-pub(super) async fn handle(context: &Context, actor: &ActorRef<ProductMessage>, settle: &Settle) -> Outcome {
-    let found = context
-        .shared
-        .store
-        .reservation(settle.product_id, settle.order_id)
-        .await?;
+pub(super) async fn handle(desk: &Desk, shelf: &dyn Shelf, settle: &Settle) -> Outcome {
+    let found = desk.ports.reservation(settle.product_id, settle.order_id).await?;
     let Some(before) = found else {
-        return bar(context, settle).await;
+        return bar(desk, settle).await;
     };
     let (after, steps) = before.advance(settle.target);
     if steps.is_empty() {
         return done(Reply::Ended);
     }
     // Nothing is taken from what can be sold; the hold makes the product hear of its new counters.
-    let (product, base, held) = match want(actor, Wanted { units: 0 }).await.ok_or(Fault::Lost)? {
+    let (product, base, held) = match want(shelf, Wanted { units: 0 }).await.ok_or(Fault::Lost)? {
         HoldAnswer::Held { product, base, hold } => (product, base, hold),
         HoldAnswer::NoSuchProduct => return refused(Refusal::NotFound),
         HoldAnswer::Short { .. } | HoldAnswer::Overloaded => return Err(Fault::Overloaded),
@@ -40,7 +36,7 @@ pub(super) async fn handle(context: &Context, actor: &ActorRef<ProductMessage>, 
     let changes = steps.into_iter().map(|taken| {
         let units = i64::from(taken.units);
         StockChange {
-            movement_id: MovementId::mint(context.now(), rand::random()),
+            movement_id: MovementId::mint(desk.now(), desk.ports.entropy()),
             kind: taken.kind,
             delta_on_hand: if taken.kind == MovementKind::Ship {
                 -units
@@ -52,11 +48,11 @@ pub(super) async fn handle(context: &Context, actor: &ActorRef<ProductMessage>, 
             reason: None,
             note: None,
             actor_id: settle.actor_id,
-            at: context.now(),
+            at: desk.now(),
         }
     });
     let intent = Intent {
-        leases: vec![context.lease],
+        leases: vec![desk.lease],
         stock: vec![step(base, &product, changes.collect(), None)],
         reservations: vec![ReservationWrite {
             reservation: after,
@@ -64,12 +60,12 @@ pub(super) async fn handle(context: &Context, actor: &ActorRef<ProductMessage>, 
         }],
         ..Intent::default()
     };
-    lane::commit(&context.lane(), intent, vec![held]).await?;
+    desk.commit(intent, vec![held]).await?;
     done(Reply::Ended)
 }
 
 /// Bars a reservation that was never made.
-async fn bar(context: &Context, settle: &Settle) -> Outcome {
+async fn bar(desk: &Desk, settle: &Settle) -> Outcome {
     let released = settle.quantity.get();
     let reservation = Reservation {
         product_id: settle.product_id,
@@ -79,13 +75,13 @@ async fn bar(context: &Context, settle: &Settle) -> Outcome {
         progress: Progress { shipped: 0, released },
     };
     let intent = Intent {
-        leases: vec![context.lease],
+        leases: vec![desk.lease],
         reservations: vec![ReservationWrite {
             reservation,
             before: None,
         }],
         ..Intent::default()
     };
-    lane::commit(&context.lane(), intent, Vec::new()).await?;
+    desk.commit(intent, Vec::new()).await?;
     done(Reply::Ended)
 }

@@ -11,25 +11,25 @@ use holdfast_domain::{
     text::{self, ADJUSTMENT_REASON_MAX_CHARS, NOTE_MAX_CHARS},
 };
 use holdfast_store::ReservationWrite;
-use ractor::ActorRef;
 
-use super::{HoldAnswer, ProductMessage, Wanted, want};
+use super::{HoldAnswer, Shelf, Wanted, want};
 use crate::{
     command::{Adjusted, Adjustment, By, Reply, Reserve, StockTarget},
-    entity::{Context, Fault, Outcome, done, refused},
+    entity::{Fault, Outcome, done, refused},
     lane::{self, Intent, LaneError, OperationIntent, Remembered, StockIntent},
     operations,
+    ports::Desk,
 };
 
 /// Changes how many units there are; commutes with sales.
 pub(super) async fn adjust(
-    context: &Context,
-    actor: &ActorRef<ProductMessage>,
+    desk: &Desk,
+    shelf: &dyn Shelf,
     product: Option<Arc<Product>>,
     by: &By,
     adjustment: Adjustment,
 ) -> Outcome {
-    if let Some(answer) = operations::find(context, &by.operation).await? {
+    if let Some(answer) = operations::find(desk, &by.operation).await? {
         return Ok(answer);
     }
     let Some(product) = product.filter(|product| may_edit_product(&by.caller, product)) else {
@@ -39,7 +39,7 @@ pub(super) async fn adjust(
         return refused(refusal);
     }
     let taken = u32::try_from((-adjustment.delta).max(0)).unwrap_or(u32::MAX);
-    let (base, held) = match want(actor, Wanted { units: taken }).await.ok_or(Fault::Lost)? {
+    let (base, held) = match want(shelf, Wanted { units: taken }).await.ok_or(Fault::Lost)? {
         HoldAnswer::Held { base, hold, .. } => (base, hold),
         HoldAnswer::Short { available, .. } => {
             let short = Shortage {
@@ -48,10 +48,10 @@ pub(super) async fn adjust(
                 available,
             };
             // It may be this very operation, sent before, that has taken them.
-            if let Some(answer) = operations::find(context, &by.operation).await? {
+            if let Some(answer) = operations::find(desk, &by.operation).await? {
                 return Ok(answer);
             }
-            return operations::refuse(context, &by.operation, Refusal::InsufficientStock(vec![short])).await;
+            return operations::refuse(desk, &by.operation, Refusal::InsufficientStock(vec![short])).await;
         }
         HoldAnswer::NoSuchProduct => return refused(Refusal::NotFound),
         HoldAnswer::Overloaded => return Err(Fault::Overloaded),
@@ -66,39 +66,39 @@ pub(super) async fn adjust(
         reason: Some(adjustment.reason),
         note: adjustment.note,
         actor_id: by.caller.user_id,
-        at: context.now(),
+        at: desk.now(),
     };
     if let Err(refusal @ Refusal::Invalid(_)) = base.apply(&change) {
         return refused(refusal);
     }
     let intent = Intent {
-        leases: vec![context.lease],
+        leases: vec![desk.lease],
         stock: vec![step(base, &product, vec![change], None)],
         operation: Some(OperationIntent {
             operation: by.operation.clone(),
             remembered: Remembered::Adjusted(movement_id),
-            at: context.now(),
+            at: desk.now(),
         }),
         ..Intent::default()
     };
-    match lane::commit(&context.lane(), intent, vec![held]).await {
+    match desk.commit(intent, vec![held]).await {
         Ok(levels) => {
             let level = *levels.first().ok_or(Fault::Lost)?;
             done(Reply::Adjusted(Adjusted { movement_id, level }))
         }
-        Err(fault) => repeated_or(context, by, fault).await,
+        Err(fault) => repeated_or(desk, by, fault).await,
     }
 }
 
 /// States how many units there are, if nothing has moved since the caller looked.
 pub(super) async fn set(
-    context: &Context,
-    actor: &ActorRef<ProductMessage>,
+    desk: &Desk,
+    shelf: &dyn Shelf,
     found: Option<(Arc<Product>, StockLevel)>,
     by: &By,
     target: StockTarget,
 ) -> Outcome {
-    if let Some(answer) = operations::find(context, &by.operation).await? {
+    if let Some(answer) = operations::find(desk, &by.operation).await? {
         return Ok(answer);
     }
     let Some((product, level)) = found.filter(|(product, _)| may_edit_product(&by.caller, product)) else {
@@ -111,7 +111,7 @@ pub(super) async fn set(
         ));
     }
     if level.version != target.expected_version {
-        return match operations::find(context, &by.operation).await? {
+        return match operations::find(desk, &by.operation).await? {
             Some(answer) => Ok(answer),
             None => refused(Refusal::VersionMismatch {
                 current_version: level.version,
@@ -120,7 +120,7 @@ pub(super) async fn set(
     }
     let delta = i64::from(target.on_hand) - i64::from(level.on_hand);
     let taken = u32::try_from((-delta).max(0)).unwrap_or(u32::MAX);
-    let held = match want(actor, Wanted { units: taken }).await.ok_or(Fault::Lost)? {
+    let held = match want(shelf, Wanted { units: taken }).await.ok_or(Fault::Lost)? {
         HoldAnswer::Held { hold, .. } => hold,
         HoldAnswer::Short { available, .. } => {
             let short = Shortage {
@@ -128,10 +128,10 @@ pub(super) async fn set(
                 requested: taken,
                 available,
             };
-            if let Some(answer) = operations::find(context, &by.operation).await? {
+            if let Some(answer) = operations::find(desk, &by.operation).await? {
                 return Ok(answer);
             }
-            return operations::refuse(context, &by.operation, Refusal::InsufficientStock(vec![short])).await;
+            return operations::refuse(desk, &by.operation, Refusal::InsufficientStock(vec![short])).await;
         }
         HoldAnswer::NoSuchProduct => return refused(Refusal::NotFound),
         HoldAnswer::Overloaded => return Err(Fault::Overloaded),
@@ -145,38 +145,34 @@ pub(super) async fn set(
         reason: Some("counted".to_owned()),
         note: None,
         actor_id: by.caller.user_id,
-        at: context.now(),
+        at: desk.now(),
     };
     let intent = Intent {
-        leases: vec![context.lease],
+        leases: vec![desk.lease],
         stock: vec![step(level, &product, vec![change], Some(target.expected_version))],
         operation: Some(OperationIntent {
             operation: by.operation.clone(),
             remembered: Remembered::Stock,
-            at: context.now(),
+            at: desk.now(),
         }),
         ..Intent::default()
     };
-    match lane::commit(&context.lane(), intent, vec![held]).await {
+    match desk.commit(intent, vec![held]).await {
         Ok(levels) => done(Reply::Stock(*levels.first().ok_or(Fault::Lost)?)),
-        Err(fault) => repeated_or(context, by, fault).await,
+        Err(fault) => repeated_or(desk, by, fault).await,
     }
 }
 
 /// Promises units to an order whose home is elsewhere; durable before the answer.
 ///
 /// Asking twice reserves once: the reservation's key is the order and the product.
-pub(super) async fn reserve(
-    context: &Context,
-    actor: &ActorRef<ProductMessage>,
-    reserve: &Reserve,
-) -> Outcome {
+pub(super) async fn reserve(desk: &Desk, shelf: &dyn Shelf, reserve: &Reserve) -> Outcome {
     let units = reserve.quantity.get();
-    let (product, base, held) = match want(actor, Wanted { units }).await.ok_or(Fault::Lost)? {
+    let (product, base, held) = match want(shelf, Wanted { units }).await.ok_or(Fault::Lost)? {
         HoldAnswer::Held { product, base, hold } => (product, base, hold),
         HoldAnswer::Short { available, .. } => {
             // It may be this very order that has taken them.
-            return match reserved_before(context, reserve).await? {
+            return match reserved_before(desk, reserve).await? {
                 Some(outcome) => outcome,
                 None => refused(shortage(reserve, available)),
             };
@@ -192,7 +188,7 @@ pub(super) async fn reserve(
         progress: Progress::default(),
     };
     let change = StockChange {
-        movement_id: MovementId::mint(context.now(), rand::random()),
+        movement_id: MovementId::mint(desk.now(), desk.ports.entropy()),
         kind: MovementKind::Reserve,
         delta_on_hand: 0,
         delta_reserved: i64::from(units),
@@ -200,10 +196,10 @@ pub(super) async fn reserve(
         reason: None,
         note: None,
         actor_id: reserve.customer_id,
-        at: context.now(),
+        at: desk.now(),
     };
     let intent = Intent {
-        leases: vec![context.lease],
+        leases: vec![desk.lease],
         stock: vec![step(base, &product, vec![change], None)],
         reservations: vec![ReservationWrite {
             reservation,
@@ -211,9 +207,9 @@ pub(super) async fn reserve(
         }],
         ..Intent::default()
     };
-    match lane::commit(&context.lane(), intent, vec![held]).await {
+    match desk.commit(intent, vec![held]).await {
         Ok(_) => done(Reply::Ended),
-        Err(fault) => match reserved_before(context, reserve).await? {
+        Err(fault) => match reserved_before(desk, reserve).await? {
             Some(outcome) => outcome,
             None => Err(fault.into()),
         },
@@ -221,10 +217,9 @@ pub(super) async fn reserve(
 }
 
 /// Answers for a reservation that was made before; one that was given back cannot be made again.
-async fn reserved_before(context: &Context, reserve: &Reserve) -> Result<Option<Outcome>, Fault> {
-    let found = context
-        .shared
-        .store
+async fn reserved_before(desk: &Desk, reserve: &Reserve) -> Result<Option<Outcome>, Fault> {
+    let found = desk
+        .ports
         .reservation(reserve.product_id, reserve.order_id)
         .await?;
     Ok(found.map(|reservation| {
@@ -280,14 +275,14 @@ pub(super) fn step(
     }
 }
 
-async fn repeated_or(context: &Context, by: &By, fault: lane::Fault) -> Outcome {
+async fn repeated_or(desk: &Desk, by: &By, fault: lane::Fault) -> Outcome {
     match fault {
-        lane::Fault::Lane(LaneError::Duplicate) => operations::find(context, &by.operation)
+        lane::Fault::Lane(LaneError::Duplicate) => operations::find(desk, &by.operation)
             .await?
             .ok_or(Fault::Conflict),
         // The version may have been moved by this very operation, sent before.
         lane::Fault::Lane(LaneError::StockVersion { current }) => {
-            match operations::find(context, &by.operation).await? {
+            match operations::find(desk, &by.operation).await? {
                 Some(answer) => Ok(answer),
                 None => refused(Refusal::VersionMismatch {
                     current_version: current,
