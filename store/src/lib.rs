@@ -21,6 +21,7 @@ mod error;
 mod event;
 mod lane;
 mod lease;
+pub mod model;
 mod operation;
 mod order;
 mod page;
