@@ -67,6 +67,13 @@ impl ShardMap {
         self.nodes.get(&id)
     }
 
+    /// Returns where an incarnation stands; `None` before the first read.
+    pub(crate) fn standing_of(&self, id: NodeId) -> Option<NodeState> {
+        // A row that is gone was over before.
+        let standing = || self.node(id).map_or(NodeState::Dead, |node| node.state);
+        (self.version > 0).then(standing)
+    }
+
     /// Lists the nodes that have not left or been declared dead.
     pub(crate) fn members(&self) -> impl Iterator<Item = &NodeRow> {
         self.nodes.values().filter(|node| is_member(node))

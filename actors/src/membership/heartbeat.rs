@@ -15,7 +15,7 @@ use std::{
 use holdfast_store::{HeartbeatConnection, NodeLock, NodeState, StoreError};
 use tokio_util::sync::CancellationToken;
 
-use super::MembershipMessage;
+use super::Event;
 use crate::node::{Inner, Shared};
 
 /// For how long the runtime may not have run before the heartbeat stops.
@@ -109,7 +109,7 @@ async fn beat_for_life(node: &Weak<Inner>, switch: &Switch) {
             // Its row is gone: a newer incarnation of this name has joined.
             if let Some(shared) = node.upgrade() {
                 let (map_version, peers) = (0, Vec::new());
-                shared.tell_membership(MembershipMessage::Polled {
+                shared.tell_membership(Event::Polled {
                     map_version,
                     state: NodeState::Dead,
                     peers,
@@ -120,7 +120,7 @@ async fn beat_for_life(node: &Weak<Inner>, switch: &Switch) {
         tracing::warn!(error = &error as &dyn std::error::Error, "a heartbeat failed");
         if let Some(shared) = node.upgrade() {
             shared.metrics.membership.beat_failed();
-            shared.tell_membership(MembershipMessage::PollFailed);
+            shared.tell_membership(Event::PollFailed);
         }
         tokio::time::sleep(RECONNECT).await;
     }
@@ -145,7 +145,7 @@ async fn beat_until_error(
             shared.clock.learn(beat.now, sent_at.elapsed());
             let peers = connection.peers().await?;
             let peers = peers.iter().filter(|peer| peer.node_id != shared.node_id);
-            shared.tell_membership(MembershipMessage::Polled {
+            shared.tell_membership(Event::Polled {
                 map_version: beat.map_version,
                 state: beat.state,
                 peers: peers.map(|peer| (peer.node_id, peer.seq)).collect(),

@@ -67,47 +67,8 @@ fn weight(node: &NodeRow, shard: ShardId) -> u64 {
 mod tests {
     use std::collections::HashMap;
 
-    use holdfast_domain::Timestamp;
-    use holdfast_store::{ClusterMap, ShardRow};
-
     use super::*;
-
-    fn node(n: u8, state: NodeState) -> NodeRow {
-        NodeRow {
-            node_id: NodeId::mint(Timestamp::UNIX_EPOCH, [n; 10]),
-            name: format!("n{n}"),
-            state,
-            roles: Service::ALL
-                .iter()
-                .map(|service| service.as_str().to_owned())
-                .collect(),
-            api_addr: String::new(),
-            link_addr: String::new(),
-            proto: 1,
-            lock_key: i64::from(n),
-            started_at: Timestamp::UNIX_EPOCH,
-            seq: 0,
-        }
-    }
-
-    fn map(nodes: Vec<NodeRow>, owner: Option<NodeId>) -> ShardMap {
-        let shards = Service::ALL
-            .into_iter()
-            .flat_map(|service| {
-                ShardId::all().map(move |shard| ShardRow {
-                    service,
-                    shard,
-                    owner,
-                    epoch: 1,
-                })
-            })
-            .collect();
-        ShardMap::from(ClusterMap {
-            version: 1,
-            nodes,
-            shards,
-        })
-    }
+    use crate::membership::testing::{map, node};
 
     #[test]
     fn unowned_shards_are_claimed_by_exactly_one_active_node() {

@@ -81,11 +81,11 @@ impl Suspicion {
         }
     }
 
-    /// Returns how long ago a peer's heartbeat was seen to move.
-    pub(crate) fn age(&self, node_id: NodeId, now: Duration) -> Option<Duration> {
+    /// Tells how long ago each peer's heartbeat was seen to move.
+    pub(crate) fn ages(&self, now: Duration) -> impl Iterator<Item = (NodeId, Duration)> {
         self.peers
-            .get(&node_id)
-            .map(|watched| now.saturating_sub(watched.moved_at))
+            .iter()
+            .map(move |(peer, watched)| (*peer, now.saturating_sub(watched.moved_at)))
     }
 }
 

@@ -29,7 +29,7 @@ use crate::{
     lane::LaneMessage,
     link::{Link, Peer},
     map::ShardMap,
-    membership::{MembershipMessage, Pulse},
+    membership::{self, Pulse},
     metrics::{Metrics, StockAudit},
     relay::RelayGauges,
     shard::Shards,
@@ -64,7 +64,7 @@ pub(crate) struct Inner {
     /// One refresh at a time: who waits for it gets its result.
     refreshing: tokio::sync::Mutex<()>,
     lane: ArcSwapOption<ActorRef<LaneMessage>>,
-    membership: ArcSwapOption<ActorRef<MembershipMessage>>,
+    membership: ArcSwapOption<ActorRef<membership::Event>>,
     root: OnceLock<ActorCell>,
     is_draining: AtomicBool,
     ended: watch::Sender<Option<Ended>>,
@@ -154,9 +154,10 @@ impl Inner {
             link_addr: node.link_addr.clone(),
         });
         self.link.set_peers(peers.collect());
-        self.map.store(Arc::new(map));
+        let map = Arc::new(map);
+        self.map.store(Arc::clone(&map));
         self.map_version.send_replace(version);
-        self.tell_membership(MembershipMessage::MapChanged);
+        self.tell_membership(membership::Event::MapChanged(map));
     }
 
     /// Waits until a shard's owner is another one than `owner`.
@@ -181,14 +182,14 @@ impl Inner {
         self.lane.store(Some(Arc::new(lane)));
     }
 
-    pub(crate) fn set_membership(&self, membership: ActorRef<MembershipMessage>) {
+    pub(crate) fn set_membership(&self, membership: ActorRef<membership::Event>) {
         self.membership.store(Some(Arc::new(membership)));
     }
 
     /// Tells the membership actor something; lost if it is being restarted, since it looks again.
-    pub(crate) fn tell_membership(&self, message: MembershipMessage) {
+    pub(crate) fn tell_membership(&self, event: membership::Event) {
         if let Some(membership) = self.membership.load_full() {
-            let _ = membership.send_message(message);
+            let _ = membership.send_message(event);
         }
     }
 
@@ -213,16 +214,6 @@ impl Inner {
         is_active && self.ended.borrow().is_none()
     }
 
-    /// Returns where this node stands, as far as it knows; `None` before it has read the map.
-    pub(crate) fn standing(&self) -> Option<NodeState> {
-        let map = self.map();
-        if map.version() == 0 {
-            return None;
-        }
-        // A row that is gone was over before.
-        Some(map.node(self.node_id).map_or(NodeState::Dead, |node| node.state))
-    }
-
     /// Tells whether nobody can have declared this node dead for want of heartbeats.
     pub(crate) fn is_current(&self) -> bool {
         self.pulse.age() < self.options.suspect_after && self.ended.borrow().is_none()
@@ -230,6 +221,7 @@ impl Inner {
 
     pub(crate) fn begin_draining(&self) {
         self.is_draining.store(true, Ordering::Release);
+        self.tell_membership(membership::Event::DrainRequested);
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -7,7 +7,7 @@ use holdfast_store::{Service, StockBreaches};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Shared;
-use crate::{cache, consumer, link::LinkEvent, membership::MembershipMessage, order, relay};
+use crate::{cache, consumer, link::LinkEvent, membership::Event, order, relay};
 
 /// How often changes of access are read. The bound on how long a revoked session lives is a second.
 const ACCESS_POLL: Duration = Duration::from_millis(250);
@@ -135,7 +135,7 @@ async fn follow_link(shared: &Shared) {
     loop {
         match events.recv().await {
             Ok(LinkEvent::Down(peer)) => {
-                shared.tell_membership(MembershipMessage::LinkDown(holdfast_domain::NodeId(peer)));
+                shared.tell_membership(Event::LinkDown(holdfast_domain::NodeId(peer)));
             }
             // Having missed some is harmless: heartbeats tell too, only later.
             Ok(LinkEvent::Up(_)) | Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}

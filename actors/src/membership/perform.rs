@@ -1,0 +1,192 @@
+//! Doing what the core wants done, and telling it what became of it.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use holdfast_domain::{NodeId, ShardId};
+use holdfast_store::{Lease, Service, StoreError};
+use ractor::ActorRef;
+
+use super::{
+    Membership, State,
+    core::{Claim, Declaration, Effect, Event, HandOver, Lock},
+    suspicion::Suspect,
+};
+use crate::{
+    node::{Ended, Shared},
+    order,
+    shard::Shard,
+};
+
+/// How long requests in flight may hold up a hand-over.
+const HAND_OVER_DRAIN: Duration = Duration::from_millis(250);
+
+impl Membership {
+    /// Performs an effect, in a task if it has to wait for the database or for requests.
+    pub(super) async fn perform(&self, myself: &ActorRef<Event>, state: &mut State, effect: Effect) {
+        let shared = self.shared.clone();
+        match effect {
+            Effect::RefreshMap => drop(tokio::spawn(async move { shared.refresh_map().await })),
+            Effect::DeclareDead(suspect) => tell(myself, declare_dead(shared, suspect)),
+            Effect::TryLock {
+                peer,
+                lock_key,
+                after,
+            } => tell(myself, async move {
+                tokio::time::sleep(after).await;
+                let lock = try_lock(&shared, peer, lock_key).await;
+                Event::LockTried { peer, lock }
+            }),
+            Effect::Claim(wanted) => {
+                state.claimed_at = Instant::now();
+                tell(
+                    myself,
+                    async move { Event::Claimed(claim(&shared, &wanted).await) },
+                );
+            }
+            Effect::Open(leases) => {
+                let failed = open(&shared, leases).await;
+                if !failed.is_empty() {
+                    tell(myself, async move { Event::OpenFailed(failed) });
+                }
+            }
+            Effect::Close(leases) => leases.into_iter().for_each(|lease| shared.shards.close(lease)),
+            Effect::Drain { leases, to } => tell(myself, drain(shared, leases, to)),
+            Effect::HandOver { leases, to } => tell(myself, hand_over(shared, leases, to)),
+            Effect::Resume(leases) => open_under(&shared, &leases).for_each(|shard| shard.resume()),
+            Effect::End => {
+                tracing::error!("this incarnation was declared dead; it stops serving");
+                shared.end(Ended::Superseded);
+                shared.shards.close_all();
+            }
+        }
+    }
+}
+
+/// Tells the membership what came of a task; nobody, if it has ended meanwhile.
+fn tell(membership: &ActorRef<Event>, work: impl Future<Output = Event> + Send + 'static) {
+    let membership = membership.clone();
+    tokio::spawn(async move {
+        let _ = membership.send_message(work.await);
+    });
+}
+
+async fn declare_dead(shared: Shared, suspect: Suspect) -> Event {
+    let Suspect { node_id: peer, seq } = suspect;
+    let declaration = match shared.store.node_declare_dead(peer, seq).await {
+        Ok(true) => {
+            shared.metrics.membership.declared_dead();
+            let name = shared.map().node(peer).map(|node| node.name.clone());
+            tracing::warn!(node = name.as_deref().unwrap_or("?"), incarnation = %peer, "declared dead");
+            Declaration::Dead
+        }
+        Ok(false) => Declaration::Alive,
+        Err(error) => {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a suspect could not be declared dead"
+            );
+            Declaration::Unknown
+        }
+    };
+    Event::DeclaredDead { peer, declaration }
+}
+
+async fn try_lock(shared: &Shared, peer: NodeId, lock_key: i64) -> Lock {
+    match shared.store.try_dead_lock(peer, lock_key).await {
+        Ok(false) => return Lock::Held,
+        Ok(true) => {}
+        Err(_) => return Lock::Unknown,
+    }
+    let Ok(nodes) = shared.store.nodes().await else {
+        return Lock::Unknown;
+    };
+    let living = nodes
+        .iter()
+        .find(|node| node.node_id == peer && !node.state.is_over());
+    Lock::Free {
+        seq: living.map(|node| node.seq),
+    }
+}
+
+async fn claim(shared: &Shared, wanted: &[(Service, ShardId)]) -> Claim {
+    match shared.store.shards_claim(shared.node_id, wanted).await {
+        Ok(claimed) => {
+            tracing::info!(wanted = wanted.len(), claimed = claimed.len(), "claimed shards");
+            Claim::Got(claimed)
+        }
+        Err(StoreError::Fenced { .. }) => Claim::Refused,
+        Err(error) => {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "no shards could be claimed"
+            );
+            Claim::Unknown
+        }
+    }
+}
+
+/// Opens shards; returns those that could not be opened.
+async fn open(shared: &Shared, leases: Vec<Lease>) -> Vec<Lease> {
+    let mut failed = Vec::new();
+    for lease in leases {
+        match Shard::open(shared, lease).await {
+            Ok(shard) => shared.shards.put(shard),
+            Err(error) => {
+                tracing::error!(%error, shard = %lease.shard, "a shard could not be opened");
+                failed.push(lease);
+            }
+        }
+    }
+    // What the last owner left undone is taken up at once, not at the next round.
+    let shared = shared.clone();
+    tokio::spawn(async move { order::sweep(&shared).await });
+    failed
+}
+
+async fn drain(shared: Shared, leases: Vec<Lease>, to: NodeId) -> Event {
+    let draining: Vec<_> = open_under(&shared, &leases).collect();
+    let drained = join_all(draining.iter().map(|shard| shard.drain(HAND_OVER_DRAIN))).await;
+    let busy: Vec<Lease> = draining
+        .iter()
+        .zip(drained)
+        .filter(|(_, is_quiet)| !is_quiet)
+        .map(|(shard, _)| shard.lease())
+        .collect();
+    // In a shard that is not open nothing is in flight.
+    let quiet = leases.into_iter().filter(|lease| !busy.contains(lease)).collect();
+    Event::Drained { to, quiet, busy }
+}
+
+async fn hand_over(shared: Shared, asked: Vec<Lease>, to: NodeId) -> Event {
+    let began = Instant::now();
+    let hand_over = match shared.store.shards_hand_over(&asked, to).await {
+        Ok(moved) => {
+            let metrics = &shared.metrics.membership;
+            metrics.handed_over(moved.len(), began.elapsed());
+            tracing::info!(moved = moved.len(), %to, "handed over shards");
+            HandOver::Moved(moved)
+        }
+        Err(error) => {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "shards could not be handed over"
+            );
+            HandOver::Unknown
+        }
+    };
+    // Before the shards close: whoever is turned away then can be told where to go.
+    shared.refresh_map().await;
+    Event::HandedOver { to, asked, hand_over }
+}
+
+/// Lists those of the shards that are open under these very leases.
+fn open_under<'a>(
+    shared: &'a Shared,
+    leases: &'a [Lease],
+) -> impl Iterator<Item = std::sync::Arc<Shard>> + 'a {
+    let open = leases
+        .iter()
+        .filter_map(|lease| shared.shards.get(lease.service, lease.shard));
+    open.filter(|shard| leases.contains(&shard.lease()))
+}
