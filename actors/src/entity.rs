@@ -47,7 +47,7 @@ pub(crate) enum Fault {
 
 impl Fault {
     /// Tells whether the entity's memory may disagree with Postgres after this.
-    fn shakes_trust(&self) -> bool {
+    pub(crate) fn shakes_trust(&self) -> bool {
         match self {
             Self::NotOwner { .. } | Self::Draining | Self::Overloaded => false,
             Self::Lost | Self::Conflict => true,

@@ -57,7 +57,7 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
-    fn new(holds: Vec<Hold>, reply: oneshot::Sender<Result<Vec<StockLevel>, LaneError>>) -> Self {
+    pub(crate) fn new(holds: Vec<Hold>, reply: oneshot::Sender<Result<Vec<StockLevel>, LaneError>>) -> Self {
         Self {
             holds,
             submitted_at: Instant::now(),
@@ -65,7 +65,7 @@ impl Ticket {
         }
     }
 
-    fn settle(self, settled: Result<Vec<StockLevel>, LaneError>) {
+    pub(crate) fn settle(self, settled: Result<Vec<StockLevel>, LaneError>) {
         match &settled {
             Ok(levels) => {
                 for (hold, level) in self.holds.into_iter().zip(levels) {

@@ -57,6 +57,7 @@ mod router;
 mod session;
 mod shard;
 mod signing;
+pub mod simulation;
 pub mod trace;
 pub mod wire;
 

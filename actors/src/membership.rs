@@ -9,7 +9,7 @@
 
 pub(crate) mod heartbeat;
 
-mod core;
+pub(crate) mod core;
 mod perform;
 mod placement;
 mod pulse;

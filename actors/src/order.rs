@@ -15,6 +15,6 @@ mod resume;
 mod saga;
 mod settle;
 
-pub(crate) use actor::{OrderActor, OrderMessage};
+pub(crate) use actor::{OrderActor, OrderMessage, answer};
 pub(crate) use place::place;
 pub(crate) use resume::sweep;

@@ -11,8 +11,8 @@
 
 mod catalogue;
 mod hold;
-mod settle;
-mod stock;
+pub(crate) mod settle;
+pub(crate) mod stock;
 
 use std::sync::Arc;
 

@@ -57,6 +57,16 @@ impl Default for Model {
     }
 }
 
+/// Makes the error of a database that cannot be reached: nothing was done.
+pub fn unreachable() -> StoreError {
+    StoreError::Unavailable(sqlx::Error::PoolTimedOut)
+}
+
+/// Makes the error of a connection that was lost with a statement under way.
+pub fn connection_lost() -> StoreError {
+    StoreError::OutcomeUnknown(sqlx::Error::WorkerCrashed)
+}
+
 fn fenced(reason: impl Into<String>) -> StoreError {
     let reason = reason.into();
     StoreError::Fenced { reason }

@@ -8,6 +8,7 @@ use super::{moves, resume};
 use crate::{
     command::OrderCommand,
     entity::{Context, Fault, Outcome, ReplyTo, conclude, refused},
+    ports::Desk,
 };
 
 /// What an order receives: a request, and where its answer goes.
@@ -37,29 +38,26 @@ impl Actor for OrderActor {
         OrderMessage(command, reply_to): OrderMessage,
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        conclude(self.run(state, command).await, reply_to)
+        conclude(answer(&self.context.desk(), state, command).await, reply_to)
     }
 }
 
-impl OrderActor {
-    async fn run(&self, state: &mut Option<OrderRecord>, command: OrderCommand) -> Outcome {
-        let is_known = state
-            .as_ref()
-            .is_some_and(|record| record.state == OrderState::Placed);
-        if !is_known {
-            // It may have been placed since: placing does not go through here.
-            *state = self.context.shared.store.order_record(self.id).await?;
-        }
-        let Some(record) = state else {
-            return refused(Refusal::NotFound);
-        };
-        match command {
-            OrderCommand::Resume(_) => resume::handle(&self.context.desk(), record).await,
-            OrderCommand::Place(..) => Err(Fault::Conflict),
-            command if record.state == OrderState::Placed => {
-                moves::handle(&self.context.desk(), record, command).await
-            }
-            _ => refused(Refusal::NotFound),
-        }
+/// Answers a request to an order that is remembered as `state`.
+pub(crate) async fn answer(desk: &Desk, state: &mut Option<OrderRecord>, command: OrderCommand) -> Outcome {
+    let is_known = state
+        .as_ref()
+        .is_some_and(|record| record.state == OrderState::Placed);
+    if !is_known {
+        // It may have been placed since: placing does not go through here.
+        *state = desk.ports.order(command.order_id()).await?;
+    }
+    let Some(record) = state else {
+        return refused(Refusal::NotFound);
+    };
+    match command {
+        OrderCommand::Resume(_) => resume::handle(desk, record).await,
+        OrderCommand::Place(..) => Err(Fault::Conflict),
+        command if record.state == OrderState::Placed => moves::handle(desk, record, command).await,
+        _ => refused(Refusal::NotFound),
     }
 }

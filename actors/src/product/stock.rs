@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Changes how many units there are; commutes with sales.
-pub(super) async fn adjust(
+pub(crate) async fn adjust(
     desk: &Desk,
     shelf: &dyn Shelf,
     product: Option<Arc<Product>>,
@@ -91,7 +91,7 @@ pub(super) async fn adjust(
 }
 
 /// States how many units there are, if nothing has moved since the caller looked.
-pub(super) async fn set(
+pub(crate) async fn set(
     desk: &Desk,
     shelf: &dyn Shelf,
     found: Option<(Arc<Product>, StockLevel)>,
@@ -166,7 +166,7 @@ pub(super) async fn set(
 /// Promises units to an order whose home is elsewhere; durable before the answer.
 ///
 /// Asking twice reserves once: the reservation's key is the order and the product.
-pub(super) async fn reserve(desk: &Desk, shelf: &dyn Shelf, reserve: &Reserve) -> Outcome {
+pub(crate) async fn reserve(desk: &Desk, shelf: &dyn Shelf, reserve: &Reserve) -> Outcome {
     let units = reserve.quantity.get();
     let (product, base, held) = match want(shelf, Wanted { units }).await.ok_or(Fault::Lost)? {
         HoldAnswer::Held { product, base, hold } => (product, base, hold),
