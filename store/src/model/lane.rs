@@ -91,10 +91,11 @@ impl Model {
             let effects = tables.operations.entry(scope_of(record)).or_default();
             effects.push(record.clone());
         }
-        for record in staged.made_orders.into_values() {
-            tables.order_insert(record);
-        }
-        tables.orders.extend(staged.moved_orders);
+        let made_and_moved = staged
+            .made_orders
+            .into_values()
+            .chain(staged.moved_orders.into_values());
+        made_and_moved.for_each(|record| tables.order_put(record));
         for (product_id, level) in staged.stock {
             if let Some(row) = tables.stock.get_mut(&product_id) {
                 row.level = level;

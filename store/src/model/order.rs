@@ -38,6 +38,11 @@ impl Model {
         self.events_of(Aggregate::Order, order_id.0)
     }
 
+    /// Lists all events, by aggregate and subject, oldest first.
+    pub fn events(&self) -> impl Iterator<Item = &EventRecord> {
+        self.tables.events.values().flatten()
+    }
+
     /// Lists the events of an aggregate, oldest first.
     pub fn events_of(&self, aggregate: Aggregate, subject: Uuid) -> &[EventRecord] {
         let told = self.tables.events.get(&(aggregate.as_str(), subject));

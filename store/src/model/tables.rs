@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_domain::{
-    Event, Movement, NodeId, OperationKey, OrderId, Product, ProductId, Reservation, ShardId, StockLevel,
-    UserId,
+    Event, Movement, NodeId, OperationKey, OrderId, OrderStatus, Product, ProductId, Reservation, ShardId,
+    StockLevel, UserId,
 };
 use uuid::Uuid;
 
-use crate::{EventRecord, NodeRow, OperationRecord, OrderRecord, Service};
+use crate::{EventRecord, NodeRow, OperationRecord, OrderRecord, OrderState, Service};
 
 /// Who owns a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,8 +101,11 @@ impl Tables {
         told.insert(at, record);
     }
 
-    /// Writes an order whose row is new.
-    pub(super) fn order_insert(&mut self, record: OrderRecord) {
+    /// Writes an order's row. One that is not placed has no status: it would begin with the first.
+    pub(super) fn order_put(&mut self, mut record: OrderRecord) {
+        if record.state != OrderState::Placed {
+            record.order.status = OrderStatus::PendingPayment;
+        }
         let key = key_of(&record);
         self.order_keys.entry(key).or_default().insert(record.order.id);
         self.orders.insert(record.order.id, record);

@@ -11,6 +11,7 @@ mod feed;
 mod fence;
 mod lane;
 mod migrations;
+mod model;
 mod orders;
 mod sessions;
 mod shop;
