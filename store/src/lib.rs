@@ -7,6 +7,8 @@
 //! writing node's row, so that declaring the node dead waits for the write or stops it, and it checks
 //! that the node holds the shards it writes at the epochs it believes in. Row versions guard besides.
 //!
+//! [`model`] is the same store in memory, for simulations.
+//!
 //! *Architecture invariant*: nothing here decides. Rules live in `holdfast-domain`; this crate writes
 //! what was decided, all or nothing, or says exactly why it did not ([`StoreError`]). Time comes in as
 //! values read from Postgres' clock; no table has a default of its own for it.

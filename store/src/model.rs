@@ -30,7 +30,7 @@ use self::tables::Tables;
 use crate::StoreError;
 
 /// A store in memory.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Model {
     guards: Guards,
     tables: Tables,

@@ -7,6 +7,7 @@ mod blemish;
 mod call;
 mod contents;
 mod dice;
+mod guards;
 mod script;
 mod sketch;
 mod world;
@@ -22,11 +23,11 @@ use holdfast_store::{
 use self::{call::Call, script::Author, world::World};
 
 /// The scripts that are tried.
-const SEEDS: Range<u64> = 0..16;
+const SEEDS: Range<u64> = 0..12;
 /// How long a script is.
 const CALLS: usize = 160;
 /// How many shorter scripts are tried when one has failed.
-const ATTEMPTS: usize = 80;
+const ATTEMPTS: usize = 60;
 
 #[tokio::test]
 async fn the_model_answers_as_postgres_does() {

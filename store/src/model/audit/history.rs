@@ -113,17 +113,18 @@ pub(super) fn epochs(tables: &Tables) -> Vec<String> {
             _ => Service::Products,
         };
         let current = tables.shards[&(service, shard_of(subject))].epoch;
-        for record in told {
-            let so_far = told
-                .iter()
-                .filter(|other| other.event.sequence <= record.event.sequence);
-            let highest = so_far.map(|other| other.epoch).max().unwrap_or(0);
-            if record.epoch < highest || record.epoch > current {
-                found.push(format!(
-                    "{} of {aggregate} {subject} was committed under epoch {} after {highest}; its shard \
+        let mut highest = 0;
+        // Events of one version are told together: each is held against the highest among them.
+        for version in told.chunk_by(|a, b| a.event.sequence == b.event.sequence) {
+            highest = version.iter().map(|record| record.epoch).fold(highest, i64::max);
+            for record in version {
+                if record.epoch < highest || record.epoch > current {
+                    found.push(format!(
+                        "{} of {aggregate} {subject} was committed under epoch {} after {highest}; its shard \
                      is at {current}",
-                    record.event.kind, record.epoch
-                ));
+                        record.event.kind, record.epoch
+                    ));
+                }
             }
         }
     }

@@ -83,9 +83,8 @@ impl Model {
         let before = self.tables.order_keys.get(&key).and_then(BTreeSet::first);
         let by_key = before.or_else(|| staged.made_keys.get(&key));
         let by_key = by_key.copied().filter(|_| self.guards.unique_keys);
-        let stood_before = self.tables.orders.contains_key(&order_id);
-        let stood_in_the_way =
-            by_key.is_some_and(|existing| existing != order_id || before.is_some()) || stood_before;
+        let is_id_used = self.tables.orders.contains_key(&order_id);
+        let stood_in_the_way = is_id_used || by_key.is_some_and(|existing| existing != order_id);
         stood_in_the_way.then(|| Duplicate::Order {
             order_id,
             existing: by_key.unwrap_or(order_id),

@@ -14,7 +14,7 @@ use crate::shop::operation;
 /// How many models of the past an author remembers.
 const VIEWS: usize = 4;
 /// How many sent batches an author remembers.
-const SENT: usize = 8;
+const SENT: usize = 64;
 /// How often a batch is made up anew that would write nothing, or where it names no lease.
 const TRIES: usize = 8;
 /// How many nodes there are; each may have any number of incarnations.

@@ -156,7 +156,32 @@ impl<'a> Sketch<'a> {
         }
         self.tell(&change, 0);
         let record = record(&change.order, key.as_str(), OrderState::Placed);
-        self.write_order(record, OrderExpected::Absent);
+        self.write_order(record.clone(), OrderExpected::Absent);
+        if self.source.dice.chance(15) {
+            self.go_on(record);
+        }
+    }
+
+    /// Goes on with an order that the same batch places: gives units back, or moves it on.
+    fn go_on(&mut self, mut record: OrderRecord) {
+        if let Some(made) = self.batch.reservations.last().copied() {
+            let mut after = made.reservation;
+            after.progress.released = 1;
+            self.shift(
+                after.product_id,
+                MovementKind::Release,
+                (0, -1),
+                Some(record.order.id),
+            );
+            self.batch.reservations.push(ReservationWrite {
+                reservation: after,
+                before: Some(made.reservation.progress),
+            });
+        }
+        let is_believed = self.source.dice.chance(70);
+        let version = if is_believed { 1 } else { 2 };
+        record.order.version = 2;
+        self.write_order(record, OrderExpected::Placed { version });
     }
 
     /// Lets an order that is being placed become one, or refuses it.
