@@ -1,19 +1,20 @@
 //! Faults of a batch's sender: those that both must refuse alike, and those that only an audit can find.
 
 use holdfast_domain::{
-    EventKind, OrderStatus, Payment, PaymentId, PaymentProvider, Quantity, payment::PaymentStatus,
+    EventKind, Fingerprint, OrderStatus, Payment, PaymentId, PaymentProvider, Quantity,
+    payment::PaymentStatus,
 };
 use holdfast_store::{Batch, OrderExpected};
 
 use super::{
     dice::Dice,
-    sketch::ORDERS,
-    world::{Kind, PAST, SHARDS, id, order_id},
+    sketch::{KEYS, ORDERS},
+    world::{Kind, PAST, SHARDS, id, key, order_id},
 };
 
 /// Spoils a batch in one way.
 pub(super) fn blemish(batch: &mut Batch, dice: &mut Dice) {
-    match dice.below(37) {
+    match dice.below(38) {
         0 => double(&mut batch.stock, dice),
         1 => double(&mut batch.reservations, dice),
         2 => double(&mut batch.orders, dice),
@@ -98,6 +99,10 @@ pub(super) fn blemish(batch: &mut Batch, dice: &mut Dice) {
         34 => change(&mut batch.events, dice, |write| write.epoch += 9),
         35 => change(&mut batch.orders, dice, |write| {
             write.record.order.id = order_id(ORDERS, SHARDS[1]);
+        }),
+        36 => change(&mut batch.orders, dice, |write| {
+            write.record.operation_key = key(KEYS);
+            write.record.fingerprint = Fingerprint([9; 32]);
         }),
         _ => change(&mut batch.events, dice, |write| {
             write.event.kind = EventKind::OrderFulfilled;
