@@ -21,7 +21,7 @@ use super::executor::{Executor, Group};
 /// How long a node waits for an answer before it gives up on the connection.
 const GIVE_UP: Duration = Duration::from_secs(2);
 /// How often, in a thousand, a statement is held up for long: it may arrive after its sender's death.
-const LATE: u32 = 15;
+const LATE: u32 = 4;
 
 /// What stands between the nodes and the model.
 struct Weather {
@@ -43,28 +43,44 @@ pub(super) struct Database {
     levels: Arc<Mutex<Levels>>,
 }
 
-/// How many units of each product were available after each entry of its ledger, and since when.
+/// How many units of each product were available after each entry of its ledger.
 ///
 /// One commit may make several entries. Each is a state that the product went through, if only for a
-/// moment: who was refused in it was refused rightly.
+/// moment: who was refused in it was refused rightly. A commit counts for others once its node has
+/// heard of it: until then nobody could know.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Levels(BTreeMap<ProductId, Vec<(Duration, u32)>>);
+pub(super) struct Levels(BTreeMap<ProductId, Vec<Level>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Level {
+    version: i64,
+    available: u32,
+    since: Duration,
+    known_since: Option<Duration>,
+}
 
 impl Levels {
-    /// Tells whether there was a moment in a span at which fewer units than wanted were available.
+    /// Tells whether there was a moment in a span at which fewer units than wanted were available, for
+    /// all that anybody could know.
     pub(super) fn was_below(&self, product: ProductId, units: u32, from: Duration, to: Duration) -> bool {
         let Some(levels) = self.0.get(&product) else {
             return true;
         };
-        let until = |index: usize| levels.get(index + 1).map_or(Duration::MAX, |(at, _)| *at);
-        let mut spans = levels.iter().enumerate();
-        spans.any(|(index, (since, available))| *available < units && *since <= to && until(index) >= from)
+        levels.iter().enumerate().any(|(index, level)| {
+            let outdated = levels[index + 1..].iter().filter_map(|later| later.known_since).min();
+            level.available < units && level.since <= to && outdated.is_none_or(|at| at >= from)
+        })
     }
 
     fn look(&mut self, at: Duration, model: &Model) {
         for (product, levels) in &mut self.0 {
             let new = model.movements(*product).iter().skip(levels.len());
-            levels.extend(new.map(|movement| (at, movement.level.available())));
+            levels.extend(new.map(|movement| Level {
+                version: movement.level.version,
+                available: movement.level.available(),
+                since: at,
+                known_since: None,
+            }));
         }
     }
 }
@@ -112,6 +128,17 @@ impl Database {
         let levels = &mut *self.levels.lock();
         levels.0 = products.iter().map(|product| (*product, Vec::new())).collect();
         levels.look(Duration::ZERO, &self.model.lock());
+    }
+
+    /// Notes that a node has heard of a product's counters.
+    pub(super) fn heard(&self, product: ProductId, version: i64) {
+        let at = self.executor.now();
+        let levels = &mut *self.levels.lock();
+        for level in levels.0.get_mut(&product).into_iter().flatten() {
+            if level.version <= version {
+                level.known_since.get_or_insert(at);
+            }
+        }
     }
 
     /// Returns what was seen.

@@ -79,6 +79,11 @@ impl Process {
             };
             match BatchEnd::of(answer) {
                 Ok(end) => {
+                    if matches!(end, BatchEnd::Committed) {
+                        for write in &batch.stock {
+                            self.world.database.heard(write.level.product_id, write.level.version);
+                        }
+                    }
                     self.note(|| format!("{}: {end:?}", summary(&batch)));
                     return end;
                 }

@@ -99,6 +99,9 @@ impl Process {
         else {
             return;
         };
+        if let Some(found) = &found {
+            self.world.database.heard(id, found.stock.version);
+        }
         let shelf: Arc<dyn Shelf> = Arc::new(actor.clone());
         let mut known = found.map(|found| (Arc::new(found.product), self.world.holds(found.stock)));
         while let Some(message) = messages.recv().await {
