@@ -36,6 +36,8 @@ use crate::node::Shared;
 const POLL: Duration = Duration::from_millis(100);
 /// Events told at once.
 const BATCH: u32 = 1_000;
+/// Events of all shards among which those to be told are looked for at once.
+const WINDOW: u32 = 5_000;
 /// Events of one shard told at once: none holds up the others.
 const BATCH_OF_SHARD: u32 = 250;
 /// The first pause after a failure; the next ones are longer.
@@ -168,7 +170,7 @@ struct Relay {
     sink: Arc<dyn EventSink>,
     /// How far the shards that this node owns have been told.
     positions: HashMap<(Service, ShardId), RelayPosition>,
-    /// Before this place everything has been told that is of these shards.
+    /// Before this place everything has been told that is of these shards; no shards, nothing untold.
     all_told: EventPosition,
     measured_at: Option<Instant>,
 }
@@ -179,7 +181,7 @@ impl Relay {
             shared: shared.clone(),
             sink,
             positions: HashMap::new(),
-            all_told: EventPosition::START,
+            all_told: EventPosition::before(u64::MAX),
             measured_at: None,
         }
     }
@@ -219,28 +221,29 @@ impl Relay {
 
     /// Tells a batch of events, if there are any; tells whether there were.
     async fn round(&mut self) -> Result<bool, RelayError> {
-        if self.follow_ownership().await? {
-            // Of a shard that is new here, anything may have been left untold.
-            self.all_told = EventPosition::START;
-        }
+        self.follow_ownership().await?;
         if self.positions.is_empty() {
             self.shared.relay.measured(RelayLag::default());
             return Ok(false);
         }
         let store = &self.shared.store;
-        let news = store.relay_news(self.all_told).await?;
+        let news = store.relay_news(self.all_told, WINDOW).await?;
         let positions: Vec<RelayPosition> = self.positions.values().copied().collect();
         let batch = if news.is_news {
             store
-                .relay_batch(&positions, news.horizon, BATCH_OF_SHARD, BATCH)
+                .relay_batch(&positions, news.until, BATCH_OF_SHARD, BATCH)
                 .await?
         } else {
             Vec::new()
         };
         if batch.is_empty() {
-            self.all_told = news.horizon;
-            self.shared.relay.measured(RelayLag::default());
-            return Ok(false);
+            // Nothing of these shards in the window; there may be farther on.
+            let is_more = news.is_news && news.until < news.horizon;
+            self.all_told = if is_more { news.until } else { news.horizon };
+            if !is_more {
+                self.shared.relay.measured(RelayLag::default());
+            }
+            return Ok(is_more);
         }
         let mut reached: HashMap<usize, EventPosition> = HashMap::new();
         let mut records = Vec::with_capacity(batch.len());
@@ -288,9 +291,8 @@ impl Relay {
         Ok(())
     }
 
-    /// Takes up the shards that this node has got and lets go of those that it has not any more; tells
-    /// whether there are new ones.
-    async fn follow_ownership(&mut self) -> Result<bool, StoreError> {
+    /// Takes up the shards that this node has got and lets go of those that it has not any more.
+    async fn follow_ownership(&mut self) -> Result<(), StoreError> {
         let leases: HashMap<(Service, ShardId), Lease> = self
             .shared
             .shards
@@ -308,13 +310,15 @@ impl Relay {
             .map(|(_, lease)| lease)
             .collect();
         if new.is_empty() {
-            return Ok(false);
+            return Ok(());
         }
         let found = self.shared.store.relay_positions(&new).await?;
+        let begin = self.shared.store.relay_begin(&found).await?;
+        self.all_told = self.all_told.min(begin);
         let found = found.into_iter();
         self.positions
             .extend(found.map(|known| ((known.lease.service, known.lease.shard), known)));
-        Ok(true)
+        Ok(())
     }
 
     /// Measures how far relaying is behind, now and then.

@@ -35,6 +35,9 @@ pub struct RelayEvent {
 pub struct RelayNews {
     /// The place up to which the feed can be read.
     pub horizon: EventPosition,
+    /// The place up to which it should be read at once: the horizon, or some place before it and past the
+    /// one that was asked about.
+    pub until: EventPosition,
     /// Whether any shard has an event between the place that was asked about and the horizon.
     pub is_news: bool,
 }
@@ -94,6 +97,7 @@ impl TryFrom<RelayRow> for RelayEvent {
 /// Columns of positions, as the statements take them.
 #[derive(Default)]
 struct PositionColumns {
+    slot: Vec<i16>,
     xid: Vec<String>,
     aggregate: Vec<&'static str>,
     subject: Vec<Uuid>,
@@ -104,7 +108,8 @@ struct PositionColumns {
 impl PositionColumns {
     fn of(positions: &[RelayPosition]) -> Self {
         let mut columns = Self::default();
-        for RelayPosition { position, .. } in positions {
+        for RelayPosition { lease, position } in positions {
+            columns.slot.push(feed_slot(lease));
             let (aggregate, subject, sequence, kind) = position.columns();
             columns.xid.push(position.xid().to_string());
             columns.aggregate.push(aggregate);
@@ -114,6 +119,16 @@ impl PositionColumns {
         }
         columns
     }
+}
+
+/// Numbers the shards of all services, as the database does.
+fn feed_slot(lease: &Lease) -> i16 {
+    let first = match lease.service {
+        Service::Sessions => 0,
+        Service::Products => 256,
+        Service::Orders => 512,
+    };
+    first + i16::from(lease.shard.0)
 }
 
 fn leases_of(positions: &[RelayPosition]) -> LeaseColumns {
@@ -149,37 +164,81 @@ impl Store {
             .collect()
     }
 
-    /// Tells whether any shard at all has an event from `since` on that can be read by now.
-    pub async fn relay_news(&self, since: EventPosition) -> Result<RelayNews, StoreError> {
-        let row = self
+    /// Finds the place before which these shards have nothing left to tell, whatever commits are on
+    /// their way.
+    pub async fn relay_begin(&self, positions: &[RelayPosition]) -> Result<EventPosition, StoreError> {
+        let columns = PositionColumns::of(positions);
+        let begin = self
             .run(async |c| {
-                sqlx::query!(
-                    r#"SELECT horizon.xid::text AS "horizon!",
-                              EXISTS (SELECT FROM event
-                                      WHERE xid >= $1::text::xid8 AND xid < horizon.xid) AS "is_news!"
-                       FROM (SELECT pg_snapshot_xmin(pg_current_snapshot()) AS xid) AS horizon"#,
-                    since.xid().to_string(),
+                sqlx::query_scalar!(
+                    r#"SELECT least(pg_snapshot_xmin(pg_current_snapshot()), (
+                           SELECT e.xid
+                           FROM unnest($1::smallint[], $2::text[], $3::text[], $4::uuid[], $5::bigint[], $6::text[])
+                                AS w (slot, xid, aggregate, subject, sequence, kind)
+                           CROSS JOIN LATERAL (
+                               SELECT event.xid FROM event
+                               WHERE feed_slot(event.aggregate, event.subject) = w.slot
+                                 AND event.xid >= w.xid::xid8
+                                 AND (event.xid, event.aggregate, event.subject, event.sequence, event.kind)
+                                     > (w.xid::xid8, w.aggregate, w.subject, w.sequence, w.kind)
+                               ORDER BY event.xid LIMIT 1
+                           ) AS e
+                           ORDER BY e.xid LIMIT 1))::text AS "begin!""#,
+                    &columns.slot,
+                    &columns.xid,
+                    &columns.aggregate as &[&str],
+                    &columns.subject,
+                    &columns.sequence,
+                    &columns.kind as &[&str],
                 )
                 .fetch_one(c)
                 .await
             })
             .await?;
+        Ok(EventPosition::before(decode::parsed("begin", &begin)?))
+    }
+
+    /// Tells whether any shard at all has an event from `since` on that can be read by now, and how far
+    /// `window` events reach: what is far behind is not to be read, sorted and thrown away again and
+    /// again.
+    pub async fn relay_news(&self, since: EventPosition, window: u32) -> Result<RelayNews, StoreError> {
+        let row = self
+            .run(async |c| {
+                sqlx::query!(
+                    r#"SELECT horizon.xid::text AS "horizon!",
+                              least(horizon.xid, (
+                                  SELECT xid FROM event WHERE xid >= $1::text::xid8 AND xid < horizon.xid
+                                  ORDER BY xid OFFSET $2 LIMIT 1))::text AS "until!",
+                              EXISTS (SELECT FROM event
+                                      WHERE xid >= $1::text::xid8 AND xid < horizon.xid) AS "is_news!"
+                       FROM (SELECT pg_snapshot_xmin(pg_current_snapshot()) AS xid) AS horizon"#,
+                    since.xid().to_string(),
+                    i64::from(window),
+                )
+                .fetch_one(c)
+                .await
+            })
+            .await?;
+        let horizon = EventPosition::before(decode::parsed("horizon", &row.horizon)?);
+        let window = EventPosition::before(decode::parsed("until", &row.until)?);
+        // One transaction may have written more than the window holds: it is read whole.
+        let next = EventPosition::before(since.xid().saturating_add(1));
         Ok(RelayNews {
-            horizon: EventPosition::before(decode::parsed("horizon", &row.horizon)?),
+            horizon,
+            until: window.max(next).min(horizon),
             is_news: row.is_news,
         })
     }
 
-    /// Reads events of these shards that have not been told and lie before `horizon`: up to
+    /// Reads events of these shards that have not been told and lie before `until`: up to
     /// `per_shard` of each and `limit` in all, each shard's in the feed's order.
     pub async fn relay_batch(
         &self,
         positions: &[RelayPosition],
-        horizon: EventPosition,
+        until: EventPosition,
         per_shard: u32,
         limit: u32,
     ) -> Result<Vec<RelayEvent>, StoreError> {
-        let LeaseColumns { services, shards, .. } = leases_of(positions);
         let columns = PositionColumns::of(positions);
         let rows = self
             .run(async |c| {
@@ -189,29 +248,26 @@ impl Store {
                               e.subject AS "subject!", e.sequence AS "sequence!", e.at AS "at!",
                               e.actor_id AS "actor_id?", e.data AS "data!: Json<JsonObject>",
                               e.trace_id AS "trace_id?", e.node AS "node!", e.epoch AS "epoch!"
-                       FROM unnest($1::text[], $2::smallint[], $3::text[], $4::text[], $5::uuid[], $6::bigint[],
-                                   $7::text[])
-                            WITH ORDINALITY AS w (service, shard_id, xid, aggregate, subject, sequence, kind, n)
+                       FROM unnest($1::smallint[], $2::text[], $3::text[], $4::uuid[], $5::bigint[], $6::text[])
+                            WITH ORDINALITY AS w (slot, xid, aggregate, subject, sequence, kind, n)
                        CROSS JOIN LATERAL (
                            SELECT * FROM event
-                           WHERE shard_of(event.subject) = w.shard_id
-                             AND event.xid >= w.xid::xid8 AND event.xid < $8::text::xid8
-                             AND service_of(event.aggregate) = w.service
+                           WHERE feed_slot(event.aggregate, event.subject) = w.slot
+                             AND event.xid >= w.xid::xid8 AND event.xid < $7::text::xid8
                              AND (event.xid, event.aggregate, event.subject, event.sequence, event.kind)
                                  > (w.xid::xid8, w.aggregate, w.subject, w.sequence, w.kind)
                            ORDER BY event.xid, event.aggregate, event.subject, event.sequence, event.kind
-                           LIMIT $9
+                           LIMIT $8
                        ) AS e
                        ORDER BY e.xid, e.aggregate, e.subject, e.sequence, e.kind
-                       LIMIT $10"#,
-                    &services,
-                    &shards,
+                       LIMIT $9"#,
+                    &columns.slot,
                     &columns.xid,
                     &columns.aggregate as &[&str],
                     &columns.subject,
                     &columns.sequence,
                     &columns.kind as &[&str],
-                    horizon.xid().to_string(),
+                    until.xid().to_string(),
                     i64::from(per_shard),
                     i64::from(limit),
                 )
@@ -270,7 +326,6 @@ impl Store {
 
     /// Measures how far relaying of these shards is behind.
     pub async fn relay_lag(&self, positions: &[RelayPosition]) -> Result<RelayLag, StoreError> {
-        let LeaseColumns { services, shards, .. } = leases_of(positions);
         let columns = PositionColumns::of(positions);
         let row = self
             .run(async |c| {
@@ -280,22 +335,20 @@ impl Store {
                                   AS "oldest_ms!"
                        FROM (
                            SELECT e.at
-                           FROM unnest($1::text[], $2::smallint[], $3::text[], $4::text[], $5::uuid[],
-                                       $6::bigint[], $7::text[])
-                                AS w (service, shard_id, xid, aggregate, subject, sequence, kind)
+                           FROM unnest($1::smallint[], $2::text[], $3::text[], $4::uuid[], $5::bigint[],
+                                       $6::text[])
+                                AS w (slot, xid, aggregate, subject, sequence, kind)
                            CROSS JOIN LATERAL (
                                SELECT event.at FROM event
-                               WHERE shard_of(event.subject) = w.shard_id
+                               WHERE feed_slot(event.aggregate, event.subject) = w.slot
                                  AND event.xid >= w.xid::xid8
-                                 AND service_of(event.aggregate) = w.service
                                  AND (event.xid, event.aggregate, event.subject, event.sequence, event.kind)
                                      > (w.xid::xid8, w.aggregate, w.subject, w.sequence, w.kind)
-                               ORDER BY event.xid LIMIT $8
+                               ORDER BY event.xid LIMIT $7
                            ) AS e
-                           LIMIT $8
+                           LIMIT $7
                        ) AS late"#,
-                    &services,
-                    &shards,
+                    &columns.slot,
                     &columns.xid,
                     &columns.aggregate as &[&str],
                     &columns.subject,

@@ -115,6 +115,8 @@ async fn a_shards_events_are_told_up_to_its_position_by_its_owner_only() {
         .expect("it is there");
     let lease = before[of_mug.shard].lease;
     assert_eq!((lease.service, lease.shard), (Service::Products, mug.id.shard()));
+    let begin = shop.store.relay_begin(&before).await.expect("asks");
+    assert_eq!(begin.xid(), batch[0].position.xid());
     let lag = shop.store.relay_lag(&before).await.expect("measures");
     assert_eq!(lag.events, 3);
 
@@ -183,11 +185,24 @@ async fn a_shards_events_are_told_up_to_its_position_by_its_owner_only() {
 #[tokio::test]
 async fn there_is_news_only_after_something_has_happened() {
     let shop = Shop::open().await;
-    let news = shop.store.relay_news(EventPosition::START).await.expect("asks");
+    let news = shop
+        .store
+        .relay_news(EventPosition::START, 100)
+        .await
+        .expect("asks");
     assert!(news.is_news);
-    let none = shop.store.relay_news(news.horizon).await.expect("asks");
+    let none = shop.store.relay_news(news.horizon, 100).await.expect("asks");
     assert!(!none.is_news);
     shop.product("MUG", 5).await;
-    assert!(shop.store.relay_news(none.horizon).await.expect("asks").is_news);
+    let news = shop.store.relay_news(none.horizon, 100).await.expect("asks");
+    assert!(news.is_news);
+    assert_eq!(news.until, news.horizon);
+    // A window that is too small for what is there ends before the horizon, and never where it began.
+    let part = shop
+        .store
+        .relay_news(EventPosition::START, 1)
+        .await
+        .expect("asks");
+    assert!(EventPosition::START < part.until && part.until < part.horizon);
     shop.close().await;
 }
