@@ -191,7 +191,7 @@ fn acceptance(consumer: Consumer, record: &EventRecord, is_mailing: bool) -> Opt
 }
 
 /// Tells operators of a dead letter, without what it says.
-fn told_dead(consumer: &str, record: &EventRecord, why: &str) {
+pub(crate) fn told_dead(consumer: &str, record: &EventRecord, why: &str) {
     let event = &record.event;
     tracing::warn!(
         consumer,

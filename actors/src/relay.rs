@@ -87,6 +87,8 @@ pub struct RelayStatus {
     pub told: u64,
     /// Attempts that failed since the node began.
     pub failures: u64,
+    /// Events that the sink will never take, and that were set aside since the node began.
+    pub refused: u64,
 }
 
 /// What is known of relaying, for those who measure it. Cheap to read and to write.
@@ -96,6 +98,7 @@ pub(crate) struct RelayGauges {
     oldest_ms: AtomicU64,
     told: AtomicU64,
     failures: AtomicU64,
+    refused: AtomicU64,
 }
 
 impl RelayGauges {
@@ -109,6 +112,7 @@ impl RelayGauges {
             },
             told: read(&self.told),
             failures: read(&self.failures),
+            refused: read(&self.refused),
         }
     }
 
@@ -138,11 +142,11 @@ pub(crate) async fn keep_relaying(shared: Shared) {
     let work = async {
         match shared.options.nats.clone() {
             Some(options) => {
-                let Some(nats) = nats::NatsSink::connect(options).await else {
+                let Some(nats) = nats::Nats::connect(&shared, options, local).await else {
                     return;
                 };
                 let nats = Arc::new(nats);
-                tokio::join!(Relay::new(&shared, nats.clone()).run(), nats.consume(local));
+                tokio::join!(Relay::new(&shared, nats.clone()).run(), nats.attend());
             }
             None => Relay::new(&shared, local).run().await,
         }

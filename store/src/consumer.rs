@@ -9,9 +9,11 @@ mod alert;
 mod dead_letter;
 mod inbox;
 mod letter;
+mod stream;
 mod task;
 
 pub use alert::StockAlert;
 pub use dead_letter::{DeadLetter, DeadLetterFilter, DeadLetterKey};
 pub use inbox::{Acceptance, Consequence};
+pub use stream::StreamName;
 pub use task::{ConsumerTask, TaskAttempt};

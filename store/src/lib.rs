@@ -44,7 +44,7 @@ pub use cluster::{
 };
 pub use consumer::{
     Acceptance, Consequence, ConsumerTask, DeadLetter, DeadLetterFilter, DeadLetterKey, StockAlert,
-    TaskAttempt,
+    StreamName, TaskAttempt,
 };
 pub use error::{Duplicate, Stale, StoreError};
 pub use event::{

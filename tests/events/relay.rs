@@ -43,8 +43,8 @@ impl EventSink for Recorder {
     }
 }
 
-/// Returns all events that the shop has committed.
-pub(super) async fn committed(cluster: &Cluster) -> Vec<Event> {
+/// Returns all events that the shop has committed, and who committed them.
+pub(super) async fn committed_by_whom(cluster: &Cluster) -> Vec<EventRecord> {
     let mut events = Vec::new();
     let mut at = EventPosition::START;
     loop {
@@ -53,8 +53,14 @@ pub(super) async fn committed(cluster: &Cluster) -> Vec<Event> {
             return events;
         };
         at = last.position;
-        events.extend(page.into_iter().map(|event| event.record.event));
+        events.extend(page.into_iter().map(|event| event.record));
     }
+}
+
+/// Returns all events that the shop has committed.
+pub(super) async fn committed(cluster: &Cluster) -> Vec<Event> {
+    let records = committed_by_whom(cluster).await;
+    records.into_iter().map(|record| record.event).collect()
 }
 
 /// Expects that everything committed was told: nothing is missing, nothing is made up, and the first

@@ -18,13 +18,23 @@ pub(crate) struct NatsServer {
     program: PathBuf,
     directory: tempfile::TempDir,
     port: u16,
+    /// The largest message that the server takes, in bytes.
+    max_payload: u32,
     process: Option<Child>,
 }
+
+/// The largest message that a server takes which was told nothing else, in bytes.
+const MAX_PAYLOAD: u32 = 1 << 20;
 
 impl NatsServer {
     /// Starts a server; `None`: there is no program, which is said. Where tests must not be skipped
     /// it is a failure.
     pub(crate) async fn start() -> Option<Self> {
+        Self::start_taking(MAX_PAYLOAD).await
+    }
+
+    /// Starts a server that takes messages of up to `max_payload` bytes only.
+    pub(crate) async fn start_taking(max_payload: u32) -> Option<Self> {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/nats-server");
         let found = Command::new(script).output().expect("scripts/nats-server runs");
         if !found.status.success() {
@@ -46,6 +56,7 @@ impl NatsServer {
             program,
             directory: tempfile::tempdir().expect("a directory"),
             port,
+            max_payload,
             process: None,
         };
         server.resume().await;
@@ -60,13 +71,22 @@ impl NatsServer {
         }
     }
 
+    /// Starts the server again, as one that takes messages of the usual size.
+    pub(crate) async fn resume_unbounded(&mut self) {
+        self.kill();
+        self.max_payload = MAX_PAYLOAD;
+        self.resume().await;
+    }
+
     /// Starts the server again, with what it has kept.
     pub(crate) async fn resume(&mut self) {
         let store = self.directory.path().join("store");
         let config = self.directory.path().join("nats.conf");
         let text = format!(
-            "listen: \"127.0.0.1:{}\"\njetstream {{ store_dir: \"{}\", sync_interval: always, max_file: 1GB }}\n",
+            "listen: \"127.0.0.1:{}\"\nmax_payload: {}\n\
+             jetstream {{ store_dir: \"{}\", sync_interval: always, max_file: 1GB }}\n",
             self.port,
+            self.max_payload,
             store.display()
         );
         std::fs::write(&config, text).expect("a file");

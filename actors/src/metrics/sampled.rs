@@ -294,6 +294,11 @@ impl Watched<'_> {
             "holdfast_outbox_failures_total",
             "Attempts to relay events that failed.",
             |node| node.relay.status().failures,
+        )?;
+        self.counter(
+            "holdfast_outbox_events_refused_total",
+            "Events that NATS will never take, for their size, and that became dead letters.",
+            |node| node.relay.status().refused,
         )
     }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use holdfast_domain::{EventId, EventKind, NodeId, ProductId, Timestamp};
 use holdfast_store::{
-    Acceptance, Consequence, ConsumerTask, DeadLetterFilter, EventRecord, PageRequest, StockAlert, StoreError,
+    Acceptance, Consequence, ConsumerTask, DeadLetterFilter, EventRecord, PageRequest, StockAlert,
+    StoreError, StreamName,
 };
 use uuid::Uuid;
 
@@ -311,5 +312,30 @@ async fn inboxes_forget_after_a_week_and_alerts_after_ninety_days() {
     .await;
     assert_eq!(shop.store.stock_alerts_purge(10).await.expect("purges"), 1);
     assert_eq!(shop.count("stock_alert").await, 1);
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn a_stream_is_read_on_where_it_was_left_and_anew_when_it_was_made_anew() {
+    let shop = Shop::open().await;
+    let named = |incarnation: &str| StreamName {
+        name: "SHOP".to_owned(),
+        incarnation: incarnation.to_owned(),
+    };
+    let stream = named("first");
+    let position = async |stream, last| shop.store.stream_position(stream, last).await.expect("reads");
+    let advance = async |stream, to| shop.store.stream_advance(stream, to).await.expect("moves");
+    assert_eq!(position(&stream, 50).await, 0);
+    advance(&stream, 30).await;
+    // Who is slow takes nothing back.
+    advance(&stream, 20).await;
+    assert_eq!(position(&stream, 50).await, 30);
+    // It has lost its end: other messages have got the numbers of what it lost.
+    assert_eq!(position(&stream, 25).await, 25);
+    let another = named("second");
+    assert_eq!(position(&another, 50).await, 0);
+    // Who reads what is gone by now moves nothing.
+    advance(&stream, 40).await;
+    assert_eq!(position(&another, 50).await, 0);
     shop.close().await;
 }
