@@ -2,15 +2,19 @@
 
 use std::{net::TcpListener, path::PathBuf, sync::Arc, time::Duration};
 
-use holdfast_actors::mail::{MailOptions, MailTransport};
-use holdfast_domain::{Event, EventId, EventKind, JsonObject, OrderId, ProductId};
-use holdfast_store::{DeadLetterFilter, EventRecord, PageRequest};
+use holdfast_actors::{
+    NatsOptions,
+    mail::{MailOptions, MailTransport},
+};
+use holdfast_domain::{EventKind, OrderId, ProductId};
+use holdfast_store::{DeadLetterFilter, EventRecord, PageRequest, Service};
 use serde_json::json;
 use tokio_rustls::rustls::{ServerConfig, crypto::aws_lc_rs};
 
 use crate::harness::{
-    Cluster, Person, eventually,
+    Cluster, NatsServer, Person, eventually,
     mailbox::{Letter, MailRelay, Rules, spooled},
+    product,
 };
 
 fn mail_by(transport: MailTransport) -> MailOptions {
@@ -43,25 +47,45 @@ async fn events_of(cluster: &Cluster, order: &str) -> Vec<EventRecord> {
     events.expect("events").items
 }
 
-/// Tells a node's consumers what happened to an order.
-async fn tell(cluster: &Cluster, node: usize, order: &str) {
-    let events = events_of(cluster, order).await;
-    let told = cluster.node(node).node.deliver(&events).await;
-    told.expect("takes them in");
-}
-
 async fn order_of(buyer: &Person, product: &str) -> String {
     let order = buyer.orders(&[(product, 2)]).await.expect(201);
     order["id"].as_str().expect("an id").to_owned()
 }
 
-/// Waits until nothing is left to be sent, so that what was sent is all that will be.
+/// Waits until every event is known to whom it concerns and nothing is left to be sent, so that what was
+/// sent is all that will be.
 async fn all_sent(cluster: &Cluster) {
+    let unknown = "SELECT count(*) FROM event
+                   WHERE kind IN ('order.placed', 'order.confirmed', 'order.cancelled', 'stock.low')
+                     AND NOT EXISTS (SELECT FROM inbox WHERE inbox.event_id = event.event_id)";
     eventually("all mail is sent", || async {
+        let is_known = cluster.count(unknown).await == 0;
         let waiting = cluster.store.consumer_tasks_waiting(None).await.ok()?;
-        (waiting == 0).then_some(())
+        (is_known && waiting == 0).then_some(())
     })
     .await;
+}
+
+/// Waits until the owners of all shards have told what has happened.
+async fn all_told(cluster: &Cluster) {
+    let untold = "SELECT count(*) FROM event AS e
+                  JOIN relay_position AS r ON r.shard_id = shard_of(e.subject) AND r.service =
+                      CASE e.aggregate WHEN 'user' THEN 'sessions' WHEN 'order' THEN 'orders' ELSE 'products' END
+                  WHERE (e.xid, e.aggregate, e.subject, e.sequence, e.kind)
+                      > (r.xid, r.aggregate, r.subject, r.sequence, r.kind)";
+    eventually("every event is told", || async {
+        (cluster.count(untold).await == 0).then_some(())
+    })
+    .await;
+}
+
+/// The names of the mails about an order's events of these kinds.
+async fn names_of_mails(cluster: &Cluster, order: &str, kinds: &[EventKind]) -> Vec<String> {
+    let events = events_of(cluster, order).await.into_iter();
+    events
+        .filter(|record| kinds.contains(&record.event.kind))
+        .map(|record| format!("{}.order-mail@example.com", record.event.id))
+        .collect()
 }
 
 /// A buyer with a paid order of two mugs, of which the shop has ten.
@@ -74,7 +98,7 @@ async fn paid_order(cluster: &Cluster) -> (Person, String) {
 }
 
 #[tokio::test]
-async fn a_customer_is_written_to_once_for_each_step_of_an_order_whoever_tells_of_it() {
+async fn a_customer_finds_a_mail_in_the_spool_for_each_step_of_an_order() {
     let home = tempfile::tempdir().expect("a directory");
     let directory: PathBuf = home.path().join("mail");
     let spool = MailTransport::Spool {
@@ -83,9 +107,6 @@ async fn a_customer_is_written_to_once_for_each_step_of_an_order_whoever_tells_o
     };
     let cluster = mailing(3, mail_by(spool)).await;
     let (buyer, order) = paid_order(&cluster).await;
-    for node in [0, 1, 2, 1, 0] {
-        tell(&cluster, node, &order).await;
-    }
     all_sent(&cluster).await;
     let mut letters = spooled(&directory);
     letters.sort_by_key(|letter| letter.subject.clone());
@@ -108,6 +129,66 @@ async fn a_customer_is_written_to_once_for_each_step_of_an_order_whoever_tells_o
     assert_eq!(cluster.count("SELECT count(*) FROM dead_letter").await, 0);
 }
 
+/// Places and pays an order whose owner dies before any mail about it is sent.
+async fn an_order_outlives_its_owner(nats: Option<NatsOptions>) {
+    let relay = MailRelay::silent(Rules::default());
+    let mail = relayed(&relay.url());
+    let mut cluster = Cluster::start_tuned(3, move |options| {
+        options.mail = Some(mail.clone());
+        options.nats.clone_from(&nats);
+    })
+    .await;
+    let mug = cluster.seller("seller").await.lists("mug", 10).await;
+    let buyer = cluster.sign_up("buyer").await;
+    let order = order_of(&buyer, &mug).await;
+    let owner = cluster.owner_of(Service::Orders, &order).await;
+    let buyer = buyer.at(cluster.api(owner + 1));
+    cluster.crash(owner).await;
+    assert!(relay.taken().is_empty());
+    buyer.pays(&order, "card").await.expect(201);
+    relay.answer();
+    all_sent(&cluster).await;
+    let ids: Vec<_> = relay.taken().into_iter().map(|letter| letter.id).collect();
+    let steps = [EventKind::OrderPlaced, EventKind::OrderConfirmed];
+    assert_eq!(ids, names_of_mails(&cluster, &order, &steps).await);
+}
+
+#[tokio::test]
+async fn a_customer_is_written_to_once_for_each_step_though_the_orders_owner_is_lost() {
+    an_order_outlives_its_owner(None).await;
+}
+
+#[tokio::test]
+async fn so_it_is_when_the_events_come_by_nats() {
+    if let Some(nats) = NatsServer::start().await {
+        an_order_outlives_its_owner(Some(nats.options())).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_told_again_leads_to_no_other_mail() {
+    let relay = MailRelay::open();
+    let mut cluster = mailing(2, relayed(&relay.url())).await;
+    let (_, order) = paid_order(&cluster).await;
+    all_sent(&cluster).await;
+    // Its owner dies, and what it had told is forgotten: its successor begins where everything began.
+    let owner = cluster.owner_of(Service::Orders, &order).await;
+    all_told(&cluster).await;
+    let forget = format!(
+        "UPDATE relay_position AS r SET xid = '0', aggregate = '', kind = '' FROM shard AS s
+         WHERE s.service = r.service AND s.shard_id = r.shard_id AND s.owner = '{}'",
+        cluster.node(owner).node.node_id()
+    );
+    cluster.execute(&forget).await;
+    cluster.crash(owner).await;
+    cluster.settled().await;
+    all_told(&cluster).await;
+    all_sent(&cluster).await;
+    let ids: Vec<_> = relay.taken().into_iter().map(|letter| letter.id).collect();
+    let steps = [EventKind::OrderPlaced, EventKind::OrderConfirmed];
+    assert_eq!(ids, names_of_mails(&cluster, &order, &steps).await);
+}
+
 #[tokio::test]
 async fn a_relay_gets_the_mails_of_an_order_in_its_order_and_under_their_events_names() {
     let relay = MailRelay::open();
@@ -120,24 +201,14 @@ async fn a_relay_gets_the_mails_of_an_order_in_its_order_and_under_their_events_
         )
         .await
         .expect(200);
-    tell(&cluster, 0, &order).await;
-    tell(&cluster, 1, &order).await;
     all_sent(&cluster).await;
     let ids: Vec<_> = relay.taken().into_iter().map(|letter| letter.id).collect();
-    let expected: Vec<_> = events_of(&cluster, &order)
-        .await
-        .into_iter()
-        .filter(|record| {
-            let kind = record.event.kind;
-            [
-                EventKind::OrderPlaced,
-                EventKind::OrderConfirmed,
-                EventKind::OrderCancelled,
-            ]
-            .contains(&kind)
-        })
-        .map(|record| format!("{}.order-mail@example.com", record.event.id))
-        .collect();
+    let steps = [
+        EventKind::OrderPlaced,
+        EventKind::OrderConfirmed,
+        EventKind::OrderCancelled,
+    ];
+    let expected = names_of_mails(&cluster, &order, &steps).await;
     assert_eq!(expected.len(), 3);
     assert_eq!(ids, expected);
     let text = &relay.taken()[2].text;
@@ -154,9 +225,8 @@ async fn a_refused_address_makes_a_dead_letter_that_is_sent_once_when_it_is_trie
     let mug = cluster.seller("seller").await.lists("mug", 10).await;
     let (unknown, known) = (cluster.sign_up("unknown").await, cluster.sign_up("known").await);
     relay.does_not_know(&unknown.email);
-    let (poisoned, other) = (order_of(&unknown, &mug).await, order_of(&known, &mug).await);
-    tell(&cluster, 0, &poisoned).await;
-    tell(&cluster, 0, &other).await;
+    order_of(&unknown, &mug).await;
+    order_of(&known, &mug).await;
     all_sent(&cluster).await;
     let to: Vec<_> = relay.taken().into_iter().map(|letter| letter.to).collect();
     assert_eq!(to, std::slice::from_ref(&known.email), "the others' mail goes on");
@@ -174,7 +244,6 @@ async fn a_refused_address_makes_a_dead_letter_that_is_sent_once_when_it_is_trie
     let now = cluster.store.server_time().await.expect("a time");
     let retried = cluster.store.dead_letters_retry(&all, now, 10).await;
     assert_eq!(retried.expect("retries"), 1);
-    tell(&cluster, 1, &poisoned).await;
     all_sent(&cluster).await;
     let to: Vec<_> = relay.taken().into_iter().map(|letter| letter.to).collect();
     assert_eq!(to, [known.email, unknown.email]);
@@ -187,8 +256,7 @@ async fn mail_waits_for_a_relay_that_is_away() {
     let address = port.local_addr().expect("bound");
     drop(port);
     let cluster = mailing(2, relayed(&format!("smtp://{address}"))).await;
-    let (_, order) = paid_order(&cluster).await;
-    tell(&cluster, 0, &order).await;
+    paid_order(&cluster).await;
     eventually("it was tried more than once", || async {
         let tried = "SELECT count(*) FROM consumer_task WHERE attempts > 2 AND error IS NOT NULL";
         (cluster.count(tried).await > 0).then_some(())
@@ -208,14 +276,8 @@ async fn mail_waits_for_a_relay_that_is_away() {
 async fn the_mail_of_a_node_that_is_lost_is_sent_by_another() {
     let relay = MailRelay::silent(Rules::default());
     let mut cluster = mailing(2, relayed(&relay.url())).await;
-    let (_, order) = paid_order(&cluster).await;
-    let placed = events_of(&cluster, &order).await.remove(0);
-    cluster
-        .node(0)
-        .node
-        .deliver(std::slice::from_ref(&placed))
-        .await
-        .expect("takes it in");
+    let mug = cluster.seller("seller").await.lists("mug", 10).await;
+    let order = order_of(&cluster.sign_up("buyer").await, &mug).await;
     let holder = eventually("a node is sending it", || async {
         for index in 0..cluster.len() {
             let id = cluster.node(index).node.node_id();
@@ -230,13 +292,9 @@ async fn the_mail_of_a_node_that_is_lost_is_sent_by_another() {
     cluster.crash(holder).await;
     relay.answer();
     all_sent(&cluster).await;
-    let of_placed = format!("{}.order-mail@example.com", placed.event.id);
-    let sent = relay
-        .taken()
-        .iter()
-        .filter(|letter| letter.id == of_placed)
-        .count();
-    assert!(sent >= 1, "at least once");
+    let of_placed = names_of_mails(&cluster, &order, &[EventKind::OrderPlaced]).await;
+    let taken = relay.taken();
+    assert!(taken.iter().any(|letter| letter.id == of_placed[0]), "{taken:?}");
 }
 
 #[tokio::test]
@@ -269,8 +327,7 @@ async fn a_relay_with_tls_and_a_password_is_served() {
         })
     };
     let cluster = mailing(1, trusting("hunter%202", Some(ca.clone()))).await;
-    let (_, order) = paid_order(&cluster).await;
-    tell(&cluster, 0, &order).await;
+    paid_order(&cluster).await;
     all_sent(&cluster).await;
     assert_eq!(relay.taken().len(), 2);
     drop(cluster);
@@ -280,8 +337,7 @@ async fn a_relay_with_tls_and_a_password_is_served() {
         (trusting("hunter%202", None), "certificate"),
     ] {
         let cluster = mailing(1, wrong).await;
-        let (_, order) = paid_order(&cluster).await;
-        tell(&cluster, 0, &order).await;
+        paid_order(&cluster).await;
         eventually("it waits, and says why", || async {
             let told = format!("SELECT count(*) FROM consumer_task WHERE error ILIKE '%{said}%'");
             (cluster.count(&told).await > 0).then_some(())
@@ -294,51 +350,49 @@ async fn a_relay_with_tls_and_a_password_is_served() {
     }
 }
 
+/// A product of which ten are there, and few once there are two.
+async fn scarce(seller: &Person) -> String {
+    let mut body = product("mug", 10);
+    body["low_stock_threshold"] = 2.into();
+    let listed = seller.post("/v1/products", body).await.expect(201);
+    listed["id"].as_str().expect("an id").to_owned()
+}
+
+/// What the shop keeps of a product that ran out: how many were available.
+async fn alerts_of(cluster: &Cluster, product: &str) -> Vec<u32> {
+    let product = ProductId(product.parse().expect("an id"));
+    let alerts = cluster.store.stock_alerts(product, &PageRequest::first(10)).await;
+    let alerts = alerts.expect("alerts").items;
+    alerts.iter().map(|alert| alert.available).collect()
+}
+
 #[tokio::test]
 async fn a_seller_hears_once_of_a_product_that_runs_out() {
     let relay = MailRelay::open();
     let cluster = mailing(2, relayed(&relay.url())).await;
     let seller = cluster.seller("seller").await;
-    let mug = seller.lists("mug", 10).await;
-    let product = ProductId(mug.parse().expect("an id"));
-    let at = cluster.store.server_time().await.expect("a time");
-    let low = EventRecord {
-        event: Event {
-            id: EventId::mint(at, rand::random()),
-            kind: EventKind::StockLow,
-            subject: product.0,
-            sequence: 5,
-            at,
-            actor_id: None,
-            data: JsonObject::parse(r#"{"on_hand": 10, "reserved": 8, "available": 2}"#).expect("an object"),
-            trace_id: None,
-        },
-        node: "n1".to_owned(),
-        epoch: 1,
-    };
-    for node in [0, 1, 0] {
-        cluster
-            .node(node)
-            .node
-            .deliver(std::slice::from_ref(&low))
-            .await
-            .expect("takes it in");
+    let mug = scarce(&seller).await;
+    let buyer = cluster.sign_up("buyer").await;
+    for quantity in [8, 1] {
+        buyer.orders(&[(&mug, quantity)]).await.expect(201);
     }
+    all_told(&cluster).await;
     all_sent(&cluster).await;
-    let letters: Vec<Letter> = relay.taken();
+    let mut letters: Vec<Letter> = relay.taken();
+    letters.retain(|letter| letter.to == seller.email);
     assert_eq!(letters.len(), 1, "{letters:?}");
-    assert_eq!(letters[0].to, seller.email);
     assert!(letters[0].subject.starts_with("Low stock: mug ("), "{letters:?}");
-    let alerts = cluster.store.stock_alerts(product, &PageRequest::first(10)).await;
-    let alerts = alerts.expect("alerts").items;
-    assert_eq!((alerts.len(), alerts[0].available), (1, 2));
+    assert_eq!(alerts_of(&cluster, &mug).await, [2]);
 }
 
 #[tokio::test]
 async fn a_node_without_mail_keeps_alerts_and_owes_nobody_a_letter() {
     let cluster = Cluster::start(1).await;
-    let (_, order) = paid_order(&cluster).await;
-    tell(&cluster, 0, &order).await;
+    let mug = scarce(&cluster.seller("seller").await).await;
+    let buyer = cluster.sign_up("buyer").await;
+    buyer.orders(&[(&mug, 8)]).await.expect(201);
+    all_told(&cluster).await;
+    assert_eq!(alerts_of(&cluster, &mug).await, [2]);
     assert_eq!(cluster.count("SELECT count(*) FROM consumer_task").await, 0);
     assert_eq!(
         cluster

@@ -9,7 +9,7 @@ mod upkeep;
 use std::{sync::Arc, time::Duration};
 
 use holdfast_domain::NodeId;
-use holdfast_store::{EventRecord, NewNode, NodeLock, Store, StoreError, StoreOptions, application_name};
+use holdfast_store::{NewNode, NodeLock, Store, StoreError, StoreOptions, application_name};
 use ractor::{Actor, ActorRef};
 
 pub use options::NodeOptions;
@@ -165,14 +165,6 @@ impl Node {
     /// Returns what the HTTP edge calls.
     pub fn client(&self) -> Client {
         Client::new(self.shared.clone())
-    }
-
-    /// Takes committed events in for the node's consumers, as if they had been relayed here.
-    ///
-    /// # Errors
-    /// The database did not take them: call again.
-    pub async fn deliver(&self, events: &[EventRecord]) -> Result<(), StoreError> {
-        self.shared.consumers.deliver(events).await
     }
 
     /// Returns the node's incarnation.
