@@ -1,7 +1,7 @@
 //! Relaying: every event is told, in order, whatever becomes of nodes and of whom they tell.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -11,8 +11,9 @@ use std::{
 use futures_util::{FutureExt, future::BoxFuture};
 use holdfast_actors::{EventSink, NotTaken};
 use holdfast_domain::Event;
-use holdfast_store::{EventPosition, EventRecord};
+use holdfast_store::{EventPosition, EventRecord, Service};
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::harness::{Cluster, Person, eventually};
 
@@ -67,7 +68,7 @@ pub(super) async fn committed(cluster: &Cluster) -> Vec<Event> {
 /// telling of each aggregate's events is in the order in which they were committed.
 pub(super) fn expect_all_told(committed: &[Event], told: &[Event]) {
     let by_aggregate = |events: &[Event]| {
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         let mut found = HashMap::<_, Vec<Event>>::new();
         for event in events.iter().filter(|event| seen.insert(event.id)) {
             let aggregate = (event.kind.aggregate(), event.subject);
@@ -135,4 +136,49 @@ async fn everything_is_told_in_order_though_a_node_dies_and_the_sink_is_away() {
             .then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_backlog_of_many_shards_is_told_though_it_is_another_nodes_for_long_stretches() {
+    const TRANSACTIONS: usize = 60;
+    const EVENTS_EACH: usize = 200;
+    let recorder = Arc::new(Recorder::default());
+    let sink = recorder.clone();
+    let cluster = Cluster::start_tuned(2, move |options| options.event_sink = Some(sink.clone())).await;
+    recorder.is_away.store(true, Ordering::Relaxed);
+    // The first half is of one shard, the second half of a shard of the other node.
+    let mut shards = Vec::new();
+    for owner in 0..2 {
+        for shard in 0..=255_u128 {
+            if cluster
+                .owner_of(Service::Sessions, &Uuid::from_u128(shard).to_string())
+                .await
+                == owner
+            {
+                shards.push(shard);
+                break;
+            }
+        }
+    }
+    for transaction in 0..TRANSACTIONS {
+        let byte = shards[transaction * 2 / TRANSACTIONS];
+        let first = 1_000 + transaction * EVENTS_EACH;
+        let sql = format!(
+            "INSERT INTO event (aggregate, subject, sequence, kind, event_id, at, data, node, epoch)
+             SELECT 'user', ('0199c2a1-0000-7000-8000-' || lpad(to_hex({byte} + 256 * (n % 10)), 12, '0'))::uuid,
+                    {first} + n, 'user.registered', gen_random_uuid(), now(), '{{}}', 'made up', 0
+             FROM generate_series(1, {EVENTS_EACH}) AS n"
+        );
+        cluster.execute(&sql).await;
+    }
+    recorder.is_away.store(false, Ordering::Relaxed);
+    let all = committed(&cluster).await;
+    assert!(all.len() > TRANSACTIONS * EVENTS_EACH);
+    eventually("every event is told", || async {
+        let told: HashSet<_> = recorder.told().iter().map(|event| event.id).collect();
+        all.iter().all(|event| told.contains(&event.id)).then_some(())
+    })
+    .await;
+    expect_all_told(&all, &recorder.told());
+    cluster.execute("DELETE FROM event WHERE node = 'made up'").await;
 }
