@@ -2,11 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use holdfast_domain::Refusal;
+use holdfast_domain::{Refusal, ShardId};
+use holdfast_store::Service;
 use ractor::ActorRef;
 use tokio::{
     sync::oneshot,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 use tracing::Instrument;
 
@@ -19,12 +20,15 @@ use crate::{
     order::{self, OrderMessage},
     product::ProductMessage,
     session::SessionMessage,
-    shard::{Resident, Shard},
+    shard::{Admission, Resident, Shard},
 };
 
 /// What is left of a caller's time when a repeat is told that the first request still runs: enough for
 /// the answer to reach it.
 const ANSWER_MARGIN: Duration = Duration::from_millis(100);
+
+/// How long a shard that the map gives to this node may take to open.
+const OPENING_LIMIT: Duration = Duration::from_secs(1);
 
 /// Asks the entity that a request is for, if this node owns its shard.
 ///
@@ -66,15 +70,33 @@ async fn work_to_the_end(shared: &Shared, request: Request, entry: Entry) -> Out
         .unwrap_or(Err(Fault::Lost))
 }
 
+/// Finds the shard of a request, if it is here. One that was given to this node just now is waited for.
+async fn find_shard(shared: &Shared, service: Service, shard: ShardId) -> Result<Arc<Shard>, Fault> {
+    if let Some(open) = shared.shards.get(service, shard) {
+        return Ok(open);
+    }
+    let is_ours = shared.map().ownership(service, shard).owner == Some(shared.node_id);
+    if is_ours && !shared.has_ended() {
+        let opened = shared.shards.opened(service, shard);
+        if let Ok(open) = timeout(OPENING_LIMIT, opened).await {
+            return Ok(open);
+        }
+    }
+    Err(not_owner(shared, service, shard))
+}
+
+/// Tells whoever asks for a shard that is not here who owns it, as far as this node knows.
+fn not_owner(shared: &Shared, service: Service, shard: ShardId) -> Fault {
+    let known = shared.map().ownership(service, shard);
+    Fault::NotOwner {
+        owner: known.owner,
+        epoch: known.epoch,
+    }
+}
+
 async fn ask_shard(shared: &Shared, request: Request) -> Outcome {
     let (service, shard_id) = request.shard();
-    let Some(shard) = shared.shards.get(service, shard_id) else {
-        let known = shared.map().ownership(service, shard_id);
-        return Err(Fault::NotOwner {
-            owner: known.owner,
-            epoch: known.epoch,
-        });
-    };
+    let shard = find_shard(shared, service, shard_id).await?;
     let is_from_memory = matches!(
         request,
         Request::Product(ProductCommand::Read(_)) | Request::Budget(_)
@@ -86,7 +108,12 @@ async fn ask_shard(shared: &Shared, request: Request) -> Outcome {
             epoch: 0,
         });
     }
-    let _passage = shard.enter()?;
+    let _passage = match shard.admit().await {
+        Admission::In(passage) => passage,
+        // Its new owner answers what was parked here.
+        Admission::Moved => return Err(not_owner(shared, service, shard_id)),
+        Admission::TurnedAway => return Err(Fault::Draining),
+    };
     let outcome = ask_entity(shared, &shard, request).await;
     // What was committed has passed the fence. A refusal may rest on memory alone.
     if matches!(&outcome, Ok(answer) if answer.result.is_err()) && !shared.is_current() {

@@ -70,13 +70,17 @@ async fn handle(shared: &Shared, from: Uuid, frame: &[u8]) -> wire::Reply {
         return Ok(Vec::new());
     }
     let request: Request = wire::decode(&body).map_err(unreadable)?;
-    if header.map_version > shared.map().version() {
-        // The sender knows more: this node may have been given the shard just now.
-        shared.refresh_map().await;
-    }
     let budget = Duration::from_millis(u64::from(header.budget_ms));
     let deadline = Instant::now() + budget;
     let (service, shard) = request.shard();
+    let is_behind = {
+        let map = shared.map();
+        header.map_version > map.version() || header.epoch > map.ownership(service, shard).epoch
+    };
+    if is_behind {
+        // The sender knows more: this node may have been given the shard just now.
+        shared.refresh_map().await;
+    }
     let span = tracing::info_span!(
         "serve",
         otel.kind = "server",

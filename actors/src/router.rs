@@ -3,42 +3,28 @@
 //! A node that dies is not an error to those who asked it: operations are remembered with their
 //! effect, so the router asks again - the same owner, or the next one - until the budget is spent.
 
+mod core;
+
 use std::{ops::ControlFlow, time::Duration};
 
 use holdfast_domain::{NodeId, Operation, ShardId};
 use holdfast_store::Service;
-use rand::Rng as _;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 use uuid::Uuid;
 
+use self::core::{Event, Hint, Pursuit, Step};
 use crate::{
     Error,
     command::{Answer, CallContext, Done, Reply, Request},
     dispatch::dispatch,
     entity::{Fault, Outcome},
     link::LinkError,
-    map::ShardMap,
+    map::Ownership,
     node::Shared,
     trace::TraceParent,
     wire::{self, Header, RemoteError},
 };
-
-/// Owners that one attempt may be sent on to before it pauses.
-const HOPS_MAX: u8 = 3;
-
-/// Pauses between attempts, in milliseconds; the last one repeats.
-const PAUSES_MS: [u64; 3] = [10, 40, 160];
-
-/// Why an attempt came to nothing.
-enum Attempt {
-    /// Somebody else owns the shard.
-    Moved,
-    /// Nobody answers for the shard right now.
-    Nobody(&'static str),
-    /// Asking again would make it worse.
-    Overloaded,
-}
 
 /// A request on its way, over all attempts.
 struct Call {
@@ -46,7 +32,7 @@ struct Call {
     operation_id: Option<Uuid>,
     traceparent: Option<String>,
     deadline: Instant,
-    /// Owners that this attempt has been sent on to.
+    /// Owners that the request was sent on to since it last paused.
     hops: u8,
 }
 
@@ -73,40 +59,39 @@ async fn pursue(
     context: &CallContext,
     operation: Option<&Operation>,
 ) -> Result<Done<Reply>, Error> {
-    let deadline = Instant::now() + context.budget.min(shared.options.call_budget);
+    let (began, budget) = (Instant::now(), context.budget.min(shared.options.call_budget));
+    let mut pursuit = Pursuit::new(budget);
     let mut call = Call {
         message_id: Uuid::from_bytes(rand::random()),
         operation_id: operation.map(operation_id),
         traceparent: context.traceparent.clone(),
-        deadline,
+        deadline: began + budget,
         hops: 0,
     };
-    let mut pauses = 0_usize;
+    let mut hint = None;
     loop {
-        let Ok(outcome) = timeout_at(deadline, attempt(shared, &request, &call)).await else {
-            return Err(Error::unavailable("the budget was spent on one attempt"));
+        let (service, shard) = request.shard();
+        let asked = shared.map().reachable_owner(service, shard);
+        let event = match timeout_at(call.deadline, attempt(shared, &request, &call, hint)).await {
+            Ok(ControlFlow::Break(answer)) => return conclude(answer),
+            Ok(ControlFlow::Continue(event)) => event,
+            Err(_) => Event::TimedOut,
         };
-        let reason = match outcome {
-            ControlFlow::Break(answer) => return conclude(answer),
-            ControlFlow::Continue(Attempt::Overloaded) => return Err(Error::unavailable("overloaded")),
-            ControlFlow::Continue(Attempt::Moved) if call.hops < HOPS_MAX => {
-                call.hops += 1;
+        hint = match pursuit.on(began.elapsed(), event, rand::random()) {
+            Step::Ask(hint) => {
                 shared.metrics.router.hop();
-                continue;
+                hint
             }
-            ControlFlow::Continue(Attempt::Moved) => "the shard keeps moving",
-            ControlFlow::Continue(Attempt::Nobody(reason)) => reason,
+            Step::Pause(resume_at) => {
+                // Whoever has got the shard meanwhile need not be kept waiting for.
+                let moved = shared.ownership_changed(service, shard, asked);
+                let _ = timeout_at(began + resume_at, moved).await;
+                shared.metrics.router.retry();
+                None
+            }
+            Step::GiveUp(reason) => return Err(Error::unavailable(reason)),
         };
-        let pause_ms = PAUSES_MS[pauses.min(PAUSES_MS.len() - 1)];
-        let jittered = rand::rng().random_range(pause_ms / 2..=pause_ms + pause_ms / 2);
-        let resume_at = Instant::now() + Duration::from_millis(jittered);
-        if resume_at >= deadline {
-            return Err(Error::unavailable(reason));
-        }
-        tokio::time::sleep_until(resume_at).await;
-        call.hops = 0;
-        pauses += 1;
-        shared.metrics.router.retry();
+        call.hops = pursuit.hops();
     }
 }
 
@@ -122,22 +107,22 @@ async fn attempt(
     shared: &Shared,
     request: &Request,
     call: &Call,
-) -> ControlFlow<Result<Answer, Error>, Attempt> {
+    hint: Option<Hint>,
+) -> ControlFlow<Result<Answer, Error>, Event> {
     let (service, shard) = request.shard();
-    if shared.shards.get(service, shard).is_some() {
-        shared.metrics.router.here();
-        return after_dispatch(shared, dispatch(shared, request.clone(), call.deadline).await).await;
-    }
-    let map = shared.map();
-    let Some(owner) = map
-        .reachable_owner(service, shard)
-        .filter(|owner| *owner != shared.node_id)
-    else {
-        shared.refresh_map().await;
-        return ControlFlow::Continue(Attempt::Nobody("the shard has no owner"));
+    let (owner, epoch) = match whom_to_ask(shared, service, shard, hint) {
+        Some((owner, _)) if owner == shared.node_id => {
+            shared.metrics.router.here();
+            return after_dispatch(shared, dispatch(shared, request.clone(), call.deadline).await).await;
+        }
+        Some(found) => found,
+        None => {
+            shared.refresh_map().await;
+            return ControlFlow::Continue(Event::Nobody("the shard has no owner"));
+        }
     };
     let budget = call.deadline.saturating_duration_since(Instant::now());
-    let mut header = header(&map, call, service, shard, budget);
+    let mut header = header(shared, call, service, shard, epoch, budget);
     let span = tracing::info_span!(
         "call",
         otel.kind = "client",
@@ -149,29 +134,69 @@ async fn attempt(
     if let Some(here) = TraceParent::of(&span) {
         header.traceparent = Some(here.to_string());
     }
-    drop(map);
     shared.metrics.router.elsewhere();
     tokio::select! {
         answer = ask(shared, owner, &header, request, budget).instrument(span) => after_call(shared, answer).await,
         // An owner that is paused or cut off does not answer; it need not be waited for once it has
         // lost the shard. Should it have done the work, the operation tells its successor.
-        () = shared.ownership_changed(service, shard, owner) => ControlFlow::Continue(Attempt::Moved),
+        () = shared.ownership_passed(service, shard, owner, epoch) => ControlFlow::Continue(Event::Moved(None)),
     }
 }
 
-async fn after_dispatch(shared: &Shared, outcome: Outcome) -> ControlFlow<Result<Answer, Error>, Attempt> {
+/// Returns a shard's owner and since which epoch: as the map says, or the hint if it knows more.
+fn whom_to_ask(
+    shared: &Shared,
+    service: Service,
+    shard: ShardId,
+    hint: Option<Hint>,
+) -> Option<(NodeId, i64)> {
+    if let Some(open) = shared.shards.get(service, shard) {
+        return Some((shared.node_id, open.lease().epoch));
+    }
+    let map = shared.map();
+    let known = map.ownership(service, shard);
+    match hint {
+        Some(hint) if hint.epoch > known.epoch => Some((hint.owner, hint.epoch)),
+        _ => Some((map.reachable_owner(service, shard)?, known.epoch)),
+    }
+}
+
+/// Goes on to the owner that somebody names who has lost the shard, or to the one that the map names
+/// now.
+async fn moved(shared: &Shared, owner: Option<NodeId>, epoch: i64) -> Option<Hint> {
+    match owner {
+        // Its word is as good as the map's, which is read in the meantime for those who come later.
+        Some(owner) if owner != shared.node_id => {
+            let shared = shared.clone();
+            tokio::spawn(async move { shared.refresh_map().await });
+            Some(Hint { owner, epoch })
+        }
+        _ => {
+            shared.refresh_map().await;
+            None
+        }
+    }
+}
+
+async fn after_dispatch(shared: &Shared, outcome: Outcome) -> ControlFlow<Result<Answer, Error>, Event> {
     match outcome {
         Ok(answer) => ControlFlow::Break(Ok(answer)),
+        Err(Fault::NotOwner {
+            owner: Some(owner),
+            epoch,
+        }) if owner != shared.node_id => {
+            ControlFlow::Continue(Event::Moved(moved(shared, Some(owner), epoch).await))
+        }
         Err(Fault::NotOwner { .. }) => {
             shared.refresh_map().await;
-            ControlFlow::Continue(Attempt::Nobody("this node has lost the shard"))
+            ControlFlow::Continue(Event::Nobody("this node has lost the shard"))
         }
-        Err(Fault::Draining) => ControlFlow::Continue(Attempt::Nobody("the shard is being handed over")),
-        Err(Fault::Lost) => ControlFlow::Continue(Attempt::Nobody("the entity was lost")),
-        Err(Fault::Conflict) => ControlFlow::Continue(Attempt::Nobody("the entity decided on an old state")),
-        Err(Fault::Overloaded) => ControlFlow::Continue(Attempt::Overloaded),
+        Err(Fault::Draining) => ControlFlow::Continue(Event::Nobody("the shard is being handed over")),
+        Err(Fault::Lost) => ControlFlow::Continue(Event::Nobody("the entity was lost")),
+        Err(Fault::Conflict) => ControlFlow::Continue(Event::Nobody("the entity decided on an old state")),
+        Err(Fault::Overloaded) => ControlFlow::Continue(Event::Overloaded),
         Err(Fault::Store(error)) => match Error::from(error) {
-            Error::Unavailable { reason, .. } => ControlFlow::Continue(Attempt::Nobody(reason)),
+            Error::Unavailable { reason, .. } => ControlFlow::Continue(Event::Nobody(reason)),
             error => ControlFlow::Break(Err(error)),
         },
     }
@@ -180,26 +205,25 @@ async fn after_dispatch(shared: &Shared, outcome: Outcome) -> ControlFlow<Result
 async fn after_call(
     shared: &Shared,
     answer: Result<Answer, CallError>,
-) -> ControlFlow<Result<Answer, Error>, Attempt> {
+) -> ControlFlow<Result<Answer, Error>, Event> {
     match answer {
         Ok(answer) => ControlFlow::Break(Ok(answer)),
-        Err(CallError::Remote(RemoteError::NotOwner { .. })) => {
-            shared.refresh_map().await;
-            ControlFlow::Continue(Attempt::Moved)
+        Err(CallError::Remote(RemoteError::NotOwner { owner, epoch })) => {
+            ControlFlow::Continue(Event::Moved(moved(shared, owner.map(NodeId), epoch).await))
         }
         Err(CallError::Remote(RemoteError::Overloaded) | CallError::Link(LinkError::Overloaded)) => {
-            ControlFlow::Continue(Attempt::Overloaded)
+            ControlFlow::Continue(Event::Overloaded)
         }
         Err(CallError::Remote(RemoteError::Draining)) => {
             shared.refresh_map().await;
-            ControlFlow::Continue(Attempt::Nobody("the shard is being handed over"))
+            ControlFlow::Continue(Event::Nobody("the shard is being handed over"))
         }
         Err(CallError::Remote(RemoteError::Deadline | RemoteError::Internal)) => {
-            ControlFlow::Continue(Attempt::Nobody("the owner failed"))
+            ControlFlow::Continue(Event::Nobody("the owner failed"))
         }
         Err(CallError::Link(_)) => {
             shared.refresh_map().await;
-            ControlFlow::Continue(Attempt::Nobody("the owner cannot be reached"))
+            ControlFlow::Continue(Event::Nobody("the owner cannot be reached"))
         }
         Err(CallError::Wire(error)) => {
             tracing::error!(%error, "a call could not be encoded or its answer not be read");
@@ -222,35 +246,41 @@ pub(crate) async fn ask_once(
     budget: Duration,
 ) -> Result<Answer, CallError> {
     let (service, shard) = request.shard();
-    let (owner, header) = {
-        let map = shared.map();
-        let owner = map
-            .reachable_owner(service, shard)
-            .filter(|owner| *owner != shared.node_id)
-            .ok_or(CallError::Link(LinkError::NotConnected))?;
-        let call = Call {
-            message_id: Uuid::from_bytes(rand::random()),
-            operation_id: None,
-            traceparent: None,
-            deadline: Instant::now() + budget,
-            hops: 0,
-        };
-        (owner, header(&map, &call, service, shard, budget))
+    let Ownership { epoch, .. } = shared.map().ownership(service, shard);
+    let owner = shared
+        .map()
+        .reachable_owner(service, shard)
+        .filter(|owner| *owner != shared.node_id)
+        .ok_or(CallError::Link(LinkError::NotConnected))?;
+    let call = Call {
+        message_id: Uuid::from_bytes(rand::random()),
+        operation_id: None,
+        traceparent: None,
+        deadline: Instant::now() + budget,
+        hops: 0,
     };
+    let header = header(shared, &call, service, shard, epoch, budget);
     ask(shared, owner, &header, request, budget).await
 }
 
-fn header(map: &ShardMap, call: &Call, service: Service, shard: ShardId, budget: Duration) -> Header {
+fn header(
+    shared: &Shared,
+    call: &Call,
+    service: Service,
+    shard: ShardId,
+    epoch: i64,
+    budget: Duration,
+) -> Header {
     Header {
         message_id: call.message_id,
         operation_id: call.operation_id,
         traceparent: call.traceparent.clone(),
         budget_ms: u32::try_from(budget.as_millis()).unwrap_or(u32::MAX),
         hops: call.hops,
-        map_version: map.version(),
+        map_version: shared.map().version(),
         service: service_number(service),
         shard: shard.0,
-        epoch: map.ownership(service, shard).epoch,
+        epoch,
     }
 }
 

@@ -7,24 +7,24 @@
 //! *Invariant*: entities are only reached through a shard that is open, and a shard is only open under
 //! a lease that this node was given. The fence in Postgres holds even where this is wrong.
 
+mod door;
 mod entities;
 mod supervisor;
 mod table;
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use holdfast_domain::{OrderId, ProductId, SessionId};
 use holdfast_store::Lease;
 use ractor::{Actor, ActorId, ActorRef};
-use tokio::sync::Notify;
+use tokio::time::timeout;
 use uuid::Uuid;
 
+use door::Door;
+pub(crate) use door::{Admission, Passage};
 pub(crate) use entities::Resident;
 use entities::{Entities, EntityRef, Kind};
 pub(crate) use supervisor::{ShardMessage, ShardSupervisor};
@@ -44,21 +44,7 @@ pub(crate) struct Shard {
     lease: Lease,
     supervisor: ActorRef<ShardMessage>,
     entities: Arc<Entities>,
-    /// Whether new requests are turned away, because the shard is to be handed over.
-    is_draining: AtomicBool,
-    in_flight: AtomicUsize,
-    quiet: Notify,
-}
-
-/// A request on its way through a shard.
-pub(crate) struct Passage(Arc<Shard>);
-
-impl Drop for Passage {
-    fn drop(&mut self) {
-        if self.0.in_flight.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.quiet.notify_waiters();
-        }
-    }
+    door: Arc<Door>,
 }
 
 impl Shard {
@@ -74,9 +60,7 @@ impl Shard {
             lease,
             supervisor,
             entities,
-            is_draining: AtomicBool::new(false),
-            in_flight: AtomicUsize::new(0),
-            quiet: Notify::new(),
+            door: Arc::default(),
         }))
     }
 
@@ -86,45 +70,34 @@ impl Shard {
     }
 
     /// Lets a request in, unless the shard is to be handed over.
-    pub(crate) fn enter(self: &Arc<Self>) -> Result<Passage, Fault> {
-        // Counted before it is checked: who drains either turns the request away or waits for it.
-        self.in_flight.fetch_add(1, Ordering::SeqCst);
-        let passage = Passage(Arc::clone(self));
-        if self.is_draining.load(Ordering::SeqCst) {
-            Err(Fault::Draining)
-        } else {
-            Ok(passage)
-        }
+    pub(crate) fn enter(&self) -> Result<Passage, Fault> {
+        self.door.enter().ok_or(Fault::Draining)
+    }
+
+    /// Lets a request in; parks it while the shard is on its way to another node.
+    pub(crate) async fn admit(&self) -> Admission {
+        self.door.admit().await
     }
 
     /// Tells whether requests are let in.
     pub(crate) fn is_serving(&self) -> bool {
-        !self.is_draining.load(Ordering::SeqCst)
+        self.door.is_open()
     }
 
-    /// Turns new requests away and waits until none is in flight; `false` if that takes too long.
+    /// Parks new requests and waits until none is in flight; `false` if that takes too long.
     pub(crate) async fn drain(&self, limit: Duration) -> bool {
-        self.is_draining.store(true, Ordering::SeqCst);
-        let quiet = async {
-            loop {
-                let notified = self.quiet.notified();
-                if self.in_flight.load(Ordering::SeqCst) == 0 {
-                    return;
-                }
-                notified.await;
-            }
-        };
-        tokio::time::timeout(limit, quiet).await.is_ok()
+        self.door.shut();
+        timeout(limit, self.door.quiet()).await.is_ok()
     }
 
-    /// Lets requests in again.
+    /// Lets requests in again, those that were parked first.
     pub(crate) fn resume(&self) {
-        self.is_draining.store(false, Ordering::SeqCst);
+        self.door.open();
     }
 
     /// Stops every entity of the shard.
     pub(crate) fn close(&self) {
-        self.is_draining.store(true, Ordering::SeqCst);
+        self.door.close();
         self.entities.stop_all();
         self.supervisor.stop(None);
     }

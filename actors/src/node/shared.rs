@@ -160,12 +160,30 @@ impl Inner {
         self.tell_membership(membership::Event::MapChanged(map));
     }
 
-    /// Waits until a shard's owner is another one than `owner`.
-    pub(crate) async fn ownership_changed(&self, service: Service, shard: ShardId, owner: NodeId) {
+    /// Waits until a shard's owner, if it has one that can be asked, is another one than `owner`.
+    pub(crate) async fn ownership_changed(&self, service: Service, shard: ShardId, owner: Option<NodeId>) {
+        self.map_until(|map| {
+            let now = map.reachable_owner(service, shard);
+            now.is_some() && now != owner
+        })
+        .await;
+    }
+
+    /// Waits until `owner`, who has had a shard since `epoch`, has lost it.
+    pub(crate) async fn ownership_passed(&self, service: Service, shard: ShardId, owner: NodeId, epoch: i64) {
+        self.map_until(|map| {
+            // A map that does not know of the owner yet does not tell that it has passed.
+            let is_known = map.ownership(service, shard).epoch >= epoch;
+            is_known && map.reachable_owner(service, shard) != Some(owner)
+        })
+        .await;
+    }
+
+    /// Waits until the map is as wanted.
+    async fn map_until(&self, is_wanted: impl Fn(&ShardMap) -> bool) {
         let mut version = self.map_version.subscribe();
         // Ends only with the node, whose requests end with it.
-        let changed = version.wait_for(|_| self.map().reachable_owner(service, shard) != Some(owner));
-        if changed.await.is_err() {
+        if version.wait_for(|_| is_wanted(&self.map())).await.is_err() {
             std::future::pending::<()>().await;
         }
     }

@@ -8,16 +8,24 @@ use std::{
 use holdfast_domain::{ShardId, id::SHARD_COUNT};
 use holdfast_store::{Lease, Service};
 use parking_lot::RwLock;
+use tokio::sync::watch;
 
 use super::{Shard, entities::Kind};
 
 /// The shards that this node has open, by service and number.
-pub(crate) struct Shards(Vec<RwLock<Option<Arc<Shard>>>>);
+pub(crate) struct Shards {
+    slots: Vec<RwLock<Option<Arc<Shard>>>>,
+    /// Wakes those who wait for a shard to open.
+    opened: watch::Sender<()>,
+}
 
 impl Shards {
     pub(crate) fn none() -> Self {
         let slots = Service::ALL.len() * usize::from(SHARD_COUNT);
-        Self((0..slots).map(|_| RwLock::new(None)).collect())
+        Self {
+            slots: (0..slots).map(|_| RwLock::new(None)).collect(),
+            opened: watch::Sender::default(),
+        }
     }
 
     /// Returns a shard if it is open.
@@ -30,6 +38,19 @@ impl Shards {
         self.get(service, shard).filter(|shard| shard.is_serving())
     }
 
+    /// Waits until a shard is open.
+    pub(crate) async fn opened(&self, service: Service, shard: ShardId) -> Arc<Shard> {
+        let mut opened = self.opened.subscribe();
+        loop {
+            if let Some(open) = self.get(service, shard) {
+                return open;
+            }
+            if opened.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
     /// Lists a service's open shards.
     pub(crate) fn owned(&self, service: Service) -> Vec<ShardId> {
         ShardId::all()
@@ -39,7 +60,7 @@ impl Shards {
 
     /// Lists all open shards.
     pub(crate) fn all(&self) -> Vec<Arc<Shard>> {
-        self.0.iter().filter_map(|slot| slot.read().clone()).collect()
+        self.slots.iter().filter_map(|slot| slot.read().clone()).collect()
     }
 
     /// Counts the entities in memory, by kind.
@@ -53,7 +74,7 @@ impl Shards {
 
     /// Tells whether no shard is open.
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.iter().all(|slot| slot.read().is_none())
+        self.slots.iter().all(|slot| slot.read().is_none())
     }
 
     /// Puts an opened shard in its place; closes what was there.
@@ -62,6 +83,7 @@ impl Shards {
         if let Some(before) = self.slot(lease.service, lease.shard).write().replace(shard) {
             before.close();
         }
+        self.opened.send_replace(());
     }
 
     /// Closes a shard, if it is open under this very lease.
@@ -76,7 +98,7 @@ impl Shards {
 
     /// Closes all shards.
     pub(crate) fn close_all(&self) {
-        for slot in &self.0 {
+        for slot in &self.slots {
             if let Some(shard) = slot.write().take() {
                 shard.close();
             }
@@ -104,6 +126,6 @@ impl Shards {
     }
 
     fn slot(&self, service: Service, shard: ShardId) -> &RwLock<Option<Arc<Shard>>> {
-        &self.0[crate::map::index(service, shard)]
+        &self.slots[crate::map::index(service, shard)]
     }
 }
