@@ -21,6 +21,7 @@ mod consumer;
 mod decode;
 mod error;
 mod event;
+pub mod hardship;
 mod lane;
 mod lease;
 pub mod model;
