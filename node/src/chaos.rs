@@ -1,123 +1,309 @@
 //! Trying to break a cluster, and finding out whether it broke.
 //!
-//! A steady stream of orders, payments, cancellations and reads goes to all
-//! nodes ([`traffic`]) while nodes are killed ([`killer`]). Afterwards every
-//! order that was asked for is asked for again under its key ([`verify`]), and
-//! the database is audited.
+//! A run has a cluster of its own, which it launches as `holdfast up` does, but
+//! with every way between two nodes, and between a node and the database, led
+//! through a relay ([`network`]). Customers act on all nodes ([`load`]) while
+//! faults are inflicted ([`faults`]). Afterwards what is stored is collected
+//! ([`gather`]), and the history of what everybody did and was told is checked
+//! against it ([`check`]). A page tells all of it ([`report`]).
 //!
-//! Invariant: load is bounded in time, rate and requests in flight, goes only
-//! where `run/cluster.json` says, and only processes named there are killed.
+//! Invariant: load is bounded in time, rate and requests under way, and only
+//! processes that this run has started are killed or stopped.
 
-mod distribution;
-mod killer;
-mod ledger;
-mod shopper;
-mod traffic;
-mod verify;
+mod check;
+mod faults;
+mod gather;
+mod history;
+mod load;
+mod network;
+mod report;
 
-use std::path::PathBuf;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
-use rand::SeedableRng;
+use anyhow::{Context, bail};
+use holdfast_store::{Store, StoreOptions};
 use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
 use crate::cluster_file::ClusterFile;
+use crate::config::Config;
 use crate::credentials::Credentials;
+use crate::probe::Probe;
 use crate::shop::Shop;
+use crate::signals::StopSignals;
 use crate::terminal;
-use distribution::Distribution;
-use ledger::Ledger;
+use crate::up::{self, Grounds, UpOptions};
+use check::{Evidence, Verdict};
+use faults::{Plan, Site};
+use load::{Clock, Stage};
+
+pub use faults::FaultKind;
+
+/// An order that is not paid expires while the run lasts, and its units are
+/// sold again.
+const PAYMENT_DEADLINE: &str = "6s";
+/// Ports below those that the kernel gives away.
+const PORTS: std::ops::Range<u16> = 11_000..30_000;
+const PORT_TRIES: u32 = 100;
+/// How long the database may take to tell which nodes there are.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How to try.
 #[derive(Clone, Debug)]
 pub struct ChaosOptions {
-    /// The data directory of the cluster that `holdfast up` runs.
-    pub data_dir: PathBuf,
+    /// The settings' file, if there is one.
+    pub config_file: Option<PathBuf>,
+    /// Where the cluster is kept; in a temporary directory, if absent.
+    pub data_dir: Option<PathBuf>,
+    /// How many nodes; as many as the settings list, if absent.
+    pub nodes: Option<usize>,
     /// How long the load lasts.
     pub duration: Duration,
     /// Operations a second.
     pub rate: u32,
-    /// The time between a node's return and the next kill.
-    pub kill_every: Duration,
-    /// Makes the choice of operations and victims repeatable.
+    /// Makes the choice of operations and faults repeatable.
     pub seed: u64,
+    /// What may go wrong.
+    pub faults: Vec<FaultKind>,
+    /// Whether two things go wrong at a time.
+    pub in_pairs: bool,
+    /// Where the page goes.
+    pub report: PathBuf,
+    /// The command that runs this again.
+    pub command: String,
 }
 
-/// What came of it.
-#[derive(Debug)]
-pub struct ChaosReport {
-    /// Latencies of the operations, retries included, by kind.
-    latencies: Vec<(&'static str, Distribution)>,
-    /// Times from a kill until the node was ready again.
-    recoveries: Distribution,
-    /// Operations not begun because too many were under way.
-    shed: u64,
-    /// Orders acknowledged while the load lasted.
-    acknowledged: usize,
-    /// What was found wrong, in words.
-    pub breaches: Vec<String>,
-}
-
-/// Runs the load and the kills, then looks for lost and doubled orders.
-pub async fn run(options: &ChaosOptions) -> anyhow::Result<ChaosReport> {
-    let cluster_file = ClusterFile::path_in(&options.data_dir);
-    let cluster = ClusterFile::read(&cluster_file)?;
-    let shop = Shop::new(cluster.apis())?;
-    let mut rng = StdRng::seed_from_u64(options.seed);
-    let admin = Credentials::of_admin(&options.data_dir)?;
-    terminal::remark("setting up: products and customers");
-    let stage = shopper::set_the_stage(&shop, &admin, options)
-        .await
-        .context("cannot set up products and customers")?;
-    let ledger = Arc::new(Ledger::new(stage.customers.len()));
-
-    terminal::remark(format_args!(
-        "{} operations a second for {} s; a node dies every {} s",
-        options.rate,
-        options.duration.as_secs(),
-        options.kill_every.as_secs()
-    ));
-    let killer_rng = StdRng::from_rng(&mut rng);
-    let (shed, recoveries) = tokio::join!(
-        traffic::drive(&shop, &stage, &ledger, options, rng),
-        killer::kill(&cluster_file, options, killer_rng),
-    );
-    let mut breaches = Vec::new();
-    let recoveries = recoveries.unwrap_or_else(|error| {
-        breaches.push(format!("{error:#}"));
-        Distribution::default()
-    });
-
-    terminal::remark("asking for every order again, under its key");
-    let acknowledged = ledger.acknowledged();
-    breaches.extend(ledger.take_unexpected());
-    breaches.extend(verify::every_order_exists_once(&shop, &stage, &ledger).await);
-    Ok(ChaosReport {
-        latencies: ledger.take_latencies(),
-        recoveries,
-        shed,
-        acknowledged,
-        breaches,
-    })
-}
-
-impl ChaosReport {
-    /// Prints latencies, recovery times and breaches.
-    pub fn print(&self) {
-        let mut table = terminal::table(["operation", "count", "p50", "p90", "p99", "max"]);
-        for (kind, distribution) in &self.latencies {
-            table.add_row(distribution.row(kind));
+/// Runs a cluster, the load and the faults, checks, and writes the report.
+/// Tells whether every promise was kept; nothing if a signal stopped the run.
+pub async fn run(options: &ChaosOptions, config: Config) -> anyhow::Result<Option<bool>> {
+    let mut signals = StopSignals::install()?;
+    let home = Home::make(options.data_dir.as_deref())?;
+    let Some(mut grounds) = prepare(options, config, &home, &mut signals).await? else {
+        return Ok(None);
+    };
+    let store = connect(grounds.database_url()).await?;
+    let network = network::Network::lay(&mut grounds, &store, &home.path.join("net")).await?;
+    let names: Vec<String> = grounds.plans.iter().map(|plan| plan.name.clone()).collect();
+    let database = grounds.instance().context("the database is not ours")?.clone();
+    let database_url = grounds.database_url().to_owned();
+    let mut cluster = grounds.launch(&[
+        // All of the load comes from one address.
+        ("HOLDFAST_LIMITS__ENABLED", "false".to_owned()),
+        ("HOLDFAST_ORDERS__PAYMENT_DEADLINE", PAYMENT_DEADLINE.to_owned()),
+    ])?;
+    let trial = async {
+        cluster.until_ready().await?;
+        let trial = try_out(options, &home.path, names, network, database, database_url, store);
+        tokio::select! {
+            done = trial => done,
+            ended = cluster.supervise() => {
+                ended?;
+                bail!("the cluster has ended")
+            }
         }
-        table.add_row(self.recoveries.row("node back after a kill"));
-        terminal::say(table);
-        terminal::say(format_args!(
-            "{} orders acknowledged, {} operations shed",
-            self.acknowledged, self.shed
-        ));
-        for breach in &self.breaches {
-            terminal::say(format_args!("BREACH: {breach}"));
+    };
+    let tried = tokio::select! {
+        tried = trial => tried.map(Some),
+        signal = signals.next() => {
+            terminal::remark(format_args!("{signal}: stopping"));
+            Ok(None)
+        }
+    };
+    let stopped = cluster.stop(&mut signals).await;
+    let is_clean = matches!(tried, Ok(Some(true)));
+    home.leave(is_clean);
+    let tried = tried?;
+    stopped?;
+    Ok(tried)
+}
+
+async fn prepare(
+    options: &ChaosOptions,
+    mut config: Config,
+    home: &Home,
+    signals: &mut StopSignals,
+) -> anyhow::Result<Option<Grounds>> {
+    if config.link.tls_ca.is_some() {
+        bail!("the relays between the nodes cannot see who calls while [link] has TLS");
+    }
+    // Whatever the settings say: no database but one of this run's own is
+    // killed.
+    config.postgres.url = None;
+    let nodes = options.nodes;
+    let base_port = free_base_port(&config, nodes)?;
+    let up = UpOptions {
+        config_file: options.config_file.clone(),
+        nodes,
+        data_dir: home.path.clone(),
+        base_port: Some(base_port),
+        restart: true,
+    };
+    Grounds::prepare(up, config, signals).await
+}
+
+async fn try_out(
+    options: &ChaosOptions,
+    data_dir: &Path,
+    names: Vec<String>,
+    network: network::Network,
+    database: up::Instance,
+    database_url: String,
+    store: Store,
+) -> anyhow::Result<bool> {
+    let cluster_file = ClusterFile::path_in(data_dir);
+    let shop = Shop::new(ClusterFile::read(&cluster_file)?.apis())?;
+    let admin = Credentials::of_admin(data_dir)?;
+    terminal::remark("setting up: products and customers");
+    let orders = u64::from(options.rate) * options.duration.as_secs() / 2;
+    let stage = Stage::set(
+        &shop,
+        &admin,
+        load::clients(shop.nodes()),
+        u32::try_from(orders).unwrap_or(u32::MAX),
+    )
+    .await
+    .context("cannot set up products and customers")?;
+    let stage = Arc::new(stage);
+    let facts = report::Facts::collect(options, &names, &database);
+    let site = Site {
+        cluster_file,
+        names,
+        network,
+        database,
+        database_url,
+        store,
+        probe: Probe::new()?,
+        shop: shop.clone(),
+        products: stage.products.clone(),
+        clock: Clock::start(),
+    };
+    let plan = Plan {
+        kinds: options.faults.clone(),
+        in_pairs: options.in_pairs,
+        duration: options.duration,
+    };
+    terminal::remark(format_args!(
+        "{} operations a second at {} nodes for {} s, seed {}",
+        options.rate,
+        shop.nodes(),
+        options.duration.as_secs(),
+        options.seed
+    ));
+    let mut seeds = StdRng::seed_from_u64(options.seed);
+    let load_seed = seeds.random();
+    let (history, (inflictions, unrecovered)) = tokio::join!(
+        load::drive(
+            &shop,
+            &stage,
+            site.clock,
+            options.duration,
+            options.rate,
+            load_seed
+        ),
+        faults::run(&site, &plan, StdRng::from_rng(&mut seeds)),
+    );
+    let history = history?;
+    terminal::remark("collecting what is stored: every order under its key, every ledger");
+    let stored = gather::gather(&shop, &stage, &history)
+        .await
+        .context("cannot collect what is stored")?;
+    let evidence = Evidence {
+        history,
+        keys: stored.keys,
+        listed: stored.listed,
+        ledgers: stored.ledgers,
+        inflictions,
+    };
+    let mut verdicts = vec![Verdict::new(
+        "recovery",
+        "once a fault is over, every node serves again within a minute",
+        format!("{} faults", evidence.inflictions.len()),
+        unrecovered,
+    )];
+    verdicts.extend(check::check(&evidence));
+    let findings = site.store.audit().await.context("cannot audit the database")?;
+    verdicts.extend(findings.into_iter().map(Verdict::from));
+    report::print(&evidence, &verdicts);
+    report::write(&options.report, &facts, &evidence, &verdicts)?;
+    let is_clean = verdicts.iter().all(Verdict::holds);
+    let broken = verdicts.iter().filter(|verdict| !verdict.holds()).count();
+    terminal::say(if is_clean {
+        format!("clean: {} promises were kept", verdicts.len())
+    } else {
+        format!("BROKEN: {broken} of {} promises were not kept", verdicts.len())
+    });
+    terminal::say(format_args!("report: {}", options.report.display()));
+    terminal::say(format_args!("again:  {}", options.command));
+    Ok(is_clean)
+}
+
+/// Connects to the database directly, past the relays.
+async fn connect(database_url: &str) -> anyhow::Result<Store> {
+    let options = StoreOptions {
+        max_connections: 2,
+        statement_timeout: STATEMENT_TIMEOUT,
+        application_name: "holdfast-chaos".to_owned(),
+        ..StoreOptions::default()
+    };
+    Store::connect(database_url, options)
+        .await
+        .context("cannot connect to the database")
+}
+
+/// Where a run's cluster is kept.
+struct Home {
+    path: PathBuf,
+    is_ours: bool,
+}
+
+impl Home {
+    fn make(given: Option<&Path>) -> anyhow::Result<Self> {
+        if let Some(path) = given {
+            return Ok(Self {
+                path: path.to_path_buf(),
+                is_ours: false,
+            });
+        }
+        // Open to the user that runs Postgres, who is another one if root runs
+        // this; what is private in it is closed.
+        let directory = tempfile::Builder::new()
+            .prefix("holdfast-chaos-")
+            .permissions(Permissions::from_mode(0o755))
+            .tempdir()
+            .context("cannot make a directory for the cluster")?;
+        Ok(Self {
+            path: directory.keep(),
+            is_ours: true,
+        })
+    }
+
+    /// Removes a temporary directory, unless somebody may want to look.
+    fn leave(self, is_clean: bool) {
+        if self.is_ours && is_clean {
+            let _ = std::fs::remove_dir_all(&self.path);
+        } else if !is_clean {
+            terminal::remark(format_args!(
+                "logs and database are kept in {}",
+                self.path.display()
+            ));
         }
     }
+}
+
+/// Finds a port that is free together with all those that a cluster derives
+/// from it.
+fn free_base_port(config: &Config, nodes: Option<usize>) -> anyhow::Result<u16> {
+    let mut rng = rand::rng();
+    for _ in 0..PORT_TRIES {
+        let base = rng.random_range(PORTS);
+        let plans = up::plan(config, nodes, Some(base))?;
+        if up::check_ports(&plans).is_ok() {
+            return Ok(base);
+        }
+    }
+    bail!("no ports are free")
 }

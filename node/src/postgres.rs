@@ -22,6 +22,7 @@ use std::time::Duration;
 
 pub use discovery::Installation;
 pub use error::PostgresError;
+pub(crate) use home::{socket_in, url_of_socket_in};
 
 use account::Account;
 use discovery::Search;
@@ -118,6 +119,16 @@ impl Postgres {
     /// Connects clients on this machine as the superuser.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Tells where clients on this machine connect.
+    pub fn socket(&self) -> PathBuf {
+        self.home.socket()
+    }
+
+    /// Tells which file names the server's process, in its first line.
+    pub fn pid_file(&self) -> PathBuf {
+        self.home.pid_file()
     }
 
     /// Names the server's process.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use rand::seq::IndexedRandom;
+use rand::Rng;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
 
@@ -30,6 +30,7 @@ pub struct Ask<'a> {
     key: Option<&'a str>,
     version: Option<i64>,
     body: Option<&'a Value>,
+    fresh: bool,
 }
 
 impl fmt::Display for Ask<'_> {
@@ -68,6 +69,13 @@ impl<'a> Ask<'a> {
         self
     }
 
+    /// Takes an answer that may be a little old; other reads see whatever was
+    /// acknowledged before.
+    pub fn however_old(mut self) -> Self {
+        self.fresh = false;
+        self
+    }
+
     fn new(method: Method, path: impl Into<String>, body: Option<&'a Value>) -> Self {
         Self {
             method,
@@ -76,20 +84,31 @@ impl<'a> Ask<'a> {
             key: None,
             version: None,
             body,
+            fresh: true,
         }
     }
 }
 
-/// A node's final word.
+/// What a node answered.
 #[derive(Debug)]
 pub struct Answer {
-    /// The status; never one that asks to try again.
+    /// The status.
     pub status: StatusCode,
     /// The body, or its text if it is not JSON.
     pub body: Value,
 }
 
 impl Answer {
+    /// Tells whether asking again cannot change the answer.
+    pub fn is_final(&self) -> bool {
+        let in_progress = self.text("type") == Some("/problems/request-in-progress");
+        let busy = matches!(
+            self.status,
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+        );
+        !(in_progress || busy)
+    }
+
     /// Reads a text field of the body.
     pub fn text(&self, field: &str) -> Option<&str> {
         self.body.get(field)?.as_str()
@@ -119,8 +138,9 @@ impl Shop {
     pub async fn ask(&self, ask: &Ask<'_>) -> anyhow::Result<Answer> {
         let deadline = Instant::now() + ANSWER_WITHIN;
         loop {
-            let refused = match self.attempt(ask).await {
-                Ok(answer) if is_final(&answer) => return Ok(answer),
+            let node = rand::rng().random_range(0..self.nodes.len());
+            let refused = match self.attempt(node, ask).await {
+                Ok(answer) if answer.is_final() => return Ok(answer),
                 Ok(answer) => format!("{}: {}", answer.status, answer.body),
                 Err(error) => format!("{:#}", anyhow::Error::from(error)),
             };
@@ -134,9 +154,14 @@ impl Shop {
         }
     }
 
-    async fn attempt(&self, ask: &Ask<'_>) -> reqwest::Result<Answer> {
-        let node = self.nodes.choose(&mut rand::rng());
-        let url = format!("{}{}", node.map_or("", String::as_str), ask.path);
+    /// How many nodes there are to ask.
+    pub fn nodes(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Sends a request to a node, counted from 0, once.
+    pub async fn attempt(&self, node: usize, ask: &Ask<'_>) -> reqwest::Result<Answer> {
+        let url = format!("{}{}", self.nodes[node], ask.path);
         let mut request = self.client.request(ask.method.clone(), url);
         if let Some(token) = ask.token {
             request = request.bearer_auth(token);
@@ -150,7 +175,7 @@ impl Shop {
         if let Some(body) = ask.body {
             request = request.json(body);
         }
-        if ask.method == Method::GET {
+        if ask.fresh && ask.method == Method::GET {
             // What was acknowledged has to be seen on any node.
             request = request.header("Cache-Control", "no-cache");
         }
@@ -160,14 +185,4 @@ impl Shop {
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
         Ok(Answer { status, body })
     }
-}
-
-/// Tells whether asking again could change the answer.
-fn is_final(answer: &Answer) -> bool {
-    let in_progress = answer.text("type") == Some("/problems/request-in-progress");
-    let busy = matches!(
-        answer.status,
-        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
-    );
-    !(in_progress || busy)
 }

@@ -31,6 +31,7 @@ use std::time::Instant;
 use anyhow::Context;
 
 pub use data_dir::{DataDir, DataDirError};
+pub(crate) use plan::check_ports;
 pub use plan::{DEFAULT_BASE_PORT, NodePlan, PlanError, plan};
 
 use crate::config::Config;
@@ -40,6 +41,7 @@ use crate::signals::StopSignals;
 use crate::terminal;
 use admin::Admin;
 use database::Database;
+pub(crate) use database::Instance;
 use member::Launch;
 use progress::Step;
 use supervisor::Supervisor;
@@ -65,53 +67,158 @@ pub struct UpOptions {
 
 /// Runs the cluster until a signal asks to stop.
 pub async fn run(options: UpOptions, config: Config) -> anyhow::Result<()> {
-    let began = Instant::now();
     let mut signals = StopSignals::install()?;
-    let data_dir = DataDir::acquire(&options.data_dir)?;
-    // A file that a killed launcher left behind names nobody any more.
-    let _ = std::fs::remove_file(data_dir.cluster_file());
-    let plans = plan(&config, options.nodes, options.base_port)?;
-    plan::check_ports(&plans)?;
-
-    let prepared = tokio::select! {
-        prepared = prepare(&config, plans.len(), &data_dir) => prepared?,
-        signal = signals.next() => {
-            // What was started so far ends with its handle, or with us.
-            terminal::remark(format_args!("{signal}: stopping before anything ran"));
-            return Ok(());
-        }
+    let Some(grounds) = Grounds::prepare(options, config, &mut signals).await? else {
+        return Ok(());
     };
-    let Prepared { database, admin } = prepared;
-    let launch = Launch {
-        program: std::env::current_exe().context("cannot find this program")?,
-        config: absolute(options.config_file.as_deref())?,
-        database_url: database.url().to_owned(),
-        cookie_file: match &config.cluster.cookie_file {
-            Some(path) => path.clone(),
-            None => data_dir.cookie_file()?,
-        },
-        mail_dir: (config.mail.smtp_url.is_none() && config.mail.spool_dir.is_none())
-            .then(|| data_dir.mail_dir()),
-    };
-    let mut supervisor = Supervisor::launch(plans, launch, database, &data_dir, options.restart)?;
+    let mut cluster = grounds.launch(&[])?;
     let ended = tokio::select! {
-        ended = run_until_it_fails(&mut supervisor, &config, &admin, &data_dir, began) => ended,
+        ended = cluster.run_until_it_fails() => ended,
         signal = signals.next() => {
             terminal::remark(format_args!("{signal}: stopping"));
             Ok(())
         }
     };
-    let stopped = supervisor.stop(config.timeouts.drain, &mut signals).await;
+    let stopped = cluster.stop(&mut signals).await;
     ended.and(stopped)
 }
 
 /// What has to be there before the first node starts.
-struct Prepared {
+pub(crate) struct Grounds {
+    began: Instant,
+    options: UpOptions,
+    config: Config,
+    data_dir: DataDir,
+    /// The nodes that are to run. They may still be sent other ways than the
+    /// straight ones.
+    pub(crate) plans: Vec<NodePlan>,
     database: Database,
     admin: Admin,
 }
 
-async fn prepare(config: &Config, nodes: usize, data_dir: &DataDir) -> anyhow::Result<Prepared> {
+impl Grounds {
+    /// Takes the data directory, starts the database and brings it up to date;
+    /// nothing if a signal asked to stop meanwhile.
+    pub(crate) async fn prepare(
+        options: UpOptions,
+        config: Config,
+        signals: &mut StopSignals,
+    ) -> anyhow::Result<Option<Self>> {
+        let began = Instant::now();
+        let data_dir = DataDir::acquire(&options.data_dir)?;
+        // A file that a killed launcher left behind names nobody any more.
+        let _ = std::fs::remove_file(data_dir.cluster_file());
+        let plans = plan(&config, options.nodes, options.base_port)?;
+        check_ports(&plans)?;
+        let (database, admin) = tokio::select! {
+            prepared = prepare(&config, plans.len(), &data_dir) => prepared?,
+            signal = signals.next() => {
+                // What was started so far ends with its handle, or with us.
+                terminal::remark(format_args!("{signal}: stopping before anything ran"));
+                return Ok(None);
+            }
+        };
+        Ok(Some(Self {
+            began,
+            options,
+            config,
+            data_dir,
+            plans,
+            database,
+            admin,
+        }))
+    }
+
+    /// The database's URL, which may hold a password.
+    pub(crate) fn database_url(&self) -> &str {
+        self.database.url()
+    }
+
+    /// The database's server, if it is ours.
+    pub(crate) fn instance(&self) -> Option<&Instance> {
+        self.database.instance()
+    }
+
+    /// Launches the nodes, with `variables` in their environment.
+    pub(crate) fn launch(self, variables: &[(&str, String)]) -> anyhow::Result<Cluster> {
+        let config = &self.config;
+        let launch = Launch {
+            program: std::env::current_exe().context("cannot find this program")?,
+            config: absolute(self.options.config_file.as_deref())?,
+            database_url: self.database.url().to_owned(),
+            cookie_file: match &config.cluster.cookie_file {
+                Some(path) => path.clone(),
+                None => self.data_dir.cookie_file()?,
+            },
+            mail_dir: (config.mail.smtp_url.is_none() && config.mail.spool_dir.is_none())
+                .then(|| self.data_dir.mail_dir()),
+            variables: variables
+                .iter()
+                .map(|(name, text)| ((*name).to_owned(), text.clone()))
+                .collect(),
+        };
+        let supervisor = Supervisor::launch(
+            self.plans,
+            launch,
+            self.database,
+            &self.data_dir,
+            self.options.restart,
+        )?;
+        Ok(Cluster {
+            began: self.began,
+            config: self.config,
+            data_dir: self.data_dir,
+            admin: self.admin,
+            supervisor,
+        })
+    }
+}
+
+/// A cluster whose nodes have been launched. It runs while one of its methods
+/// is waited for.
+pub(crate) struct Cluster {
+    began: Instant,
+    config: Config,
+    data_dir: DataDir,
+    admin: Admin,
+    supervisor: Supervisor,
+}
+
+impl Cluster {
+    /// Waits until every node is ready.
+    pub(crate) async fn until_ready(&mut self) -> anyhow::Result<()> {
+        let mut step = Step::begin("nodes");
+        self.supervisor
+            .until_ready(self.config.timeouts.startup, &mut step)
+            .await?;
+        step.done("all ready");
+        Ok(())
+    }
+
+    /// Keeps everything running until it is dropped, or fails.
+    pub(crate) async fn supervise(&mut self) -> anyhow::Result<()> {
+        self.supervisor.supervise().await
+    }
+
+    /// Drains the nodes and stops the database last.
+    pub(crate) async fn stop(self, signals: &mut StopSignals) -> anyhow::Result<()> {
+        self.supervisor.stop(self.config.timeouts.drain, signals).await
+    }
+
+    async fn run_until_it_fails(&mut self) -> anyhow::Result<()> {
+        self.until_ready().await?;
+        summary::print(
+            self.supervisor.members(),
+            &self.admin,
+            &self.config,
+            &self.data_dir,
+            self.began.elapsed(),
+        );
+        self.supervise().await
+    }
+}
+
+async fn prepare(config: &Config, nodes: usize, data_dir: &DataDir) -> anyhow::Result<(Database, Admin)> {
     let database = match &config.postgres.url {
         Some(url) => Database::External {
             url: url.reveal().to_owned(),
@@ -128,7 +235,7 @@ async fn prepare(config: &Config, nodes: usize, data_dir: &DataDir) -> anyhow::R
     let admin = admin::ensure(&setup, data_dir).await?;
     step.done("there is an administrator");
     setup.close().await;
-    Ok(Prepared { database, admin })
+    Ok((database, admin))
 }
 
 async fn start_postgres(config: &Config, nodes: usize, data_dir: &Path) -> anyhow::Result<Database> {
@@ -163,20 +270,6 @@ fn told(phase: &Phase) -> String {
         Phase::Initialising(found) => format!("making a database with {found}"),
         Phase::Starting(found) => format!("starting {found}"),
     }
-}
-
-async fn run_until_it_fails(
-    supervisor: &mut Supervisor,
-    config: &Config,
-    admin: &Admin,
-    data_dir: &DataDir,
-    began: Instant,
-) -> anyhow::Result<()> {
-    let mut step = Step::begin("nodes");
-    supervisor.until_ready(config.timeouts.startup, &mut step).await?;
-    step.done("all ready");
-    summary::print(supervisor.members(), admin, config, data_dir, began.elapsed());
-    supervisor.supervise().await
 }
 
 fn absolute(path: Option<&Path>) -> anyhow::Result<Option<PathBuf>> {

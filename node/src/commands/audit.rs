@@ -36,7 +36,7 @@ impl Audit {
 
 /// Audits the database at `url`, prints each invariant with its figure, and
 /// tells whether all of them hold.
-pub(super) async fn print(url: &str) -> anyhow::Result<bool> {
+async fn print(url: &str) -> anyhow::Result<bool> {
     let options = StoreOptions {
         max_connections: 1,
         statement_timeout: STATEMENT_TIMEOUT,

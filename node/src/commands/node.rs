@@ -85,6 +85,7 @@ impl Node {
             ops: self.ops.or(ops).with_context(unlisted)?,
             link: self.link.or(link).with_context(unlisted)?,
             advertise: self.advertise.or(advertise),
+            database_url: None,
             name: self.name.clone(),
             roles,
         })

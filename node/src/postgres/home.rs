@@ -60,6 +60,11 @@ impl Home {
         self.directory.join("data")
     }
 
+    /// What the server says of itself while it runs.
+    pub(super) fn pid_file(&self) -> PathBuf {
+        self.data().join("postmaster.pid")
+    }
+
     /// What the server printed.
     pub(super) fn log(&self) -> PathBuf {
         self.directory.join("server.log")
@@ -67,7 +72,7 @@ impl Home {
 
     /// The socket that clients connect to.
     pub(super) fn socket(&self) -> PathBuf {
-        self.sockets.join(format!(".s.PGSQL.{PORT}"))
+        socket_in(&self.sockets)
     }
 
     pub(super) const fn port() -> u16 {
@@ -76,14 +81,24 @@ impl Home {
 
     /// The URL of the server's default database.
     pub(super) fn url(&self) -> Result<String, PostgresError> {
-        let sockets = self.sockets.to_str().ok_or_else(|| PostgresError::NotUnicode {
-            path: self.sockets.clone(),
-        })?;
-        Ok(format!(
-            "postgres://postgres@localhost:{PORT}/postgres?host={}",
-            percent_encoded(sockets)
-        ))
+        url_of_socket_in(&self.sockets)
     }
+}
+
+/// The socket that a server, or what stands for one, has in `directory`.
+pub(crate) fn socket_in(directory: &Path) -> PathBuf {
+    directory.join(format!(".s.PGSQL.{PORT}"))
+}
+
+/// The URL of the default database behind the socket in `directory`.
+pub(crate) fn url_of_socket_in(directory: &Path) -> Result<String, PostgresError> {
+    let sockets = directory.to_str().ok_or_else(|| PostgresError::NotUnicode {
+        path: directory.to_path_buf(),
+    })?;
+    Ok(format!(
+        "postgres://postgres@localhost:{PORT}/postgres?host={}",
+        percent_encoded(sockets)
+    ))
 }
 
 /// Chooses and makes the place for a data directory that `account` cannot

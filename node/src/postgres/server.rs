@@ -169,7 +169,7 @@ fn settings(options: &PostgresOptions) -> Vec<String> {
 
 /// Tells whether the server with this pid takes connections.
 fn is_ready(home: &Home, pid: u32) -> bool {
-    let Ok(text) = fs::read_to_string(home.data().join("postmaster.pid")) else {
+    let Ok(text) = fs::read_to_string(home.pid_file()) else {
         return false;
     };
     let mut lines = text.lines().map(str::trim);

@@ -1,6 +1,8 @@
 //! The database that the nodes use: the operator's, or one of our own that is
 //! kept running.
 
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
@@ -12,7 +14,7 @@ use crate::terminal;
 
 /// The nodes' database.
 #[derive(Debug)]
-pub(super) enum Database {
+pub(crate) enum Database {
     /// Somebody else's, who keeps it running.
     External { url: String },
     /// Ours.
@@ -21,11 +23,45 @@ pub(super) enum Database {
 
 /// A server that is started again when it dies.
 #[derive(Debug)]
-pub(super) struct Embedded {
+pub(crate) struct Embedded {
     url: String,
+    instance: Instance,
     state: State,
     started: Instant,
     backoff: Backoff,
+}
+
+/// Where a server of ours is found, through all its restarts.
+#[derive(Clone, Debug)]
+pub(crate) struct Instance {
+    /// Its version and where its programs are.
+    pub(crate) installation: String,
+    /// Where it takes connections.
+    pub(crate) socket: PathBuf,
+    /// Names its process in the first line.
+    pub(crate) pid_file: PathBuf,
+    /// Keeps it down.
+    pub(crate) outage: Outage,
+}
+
+/// Keeps a server of ours down that has ended: for trying out what its absence
+/// does. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outage {
+    until: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Outage {
+    /// Lets the server's next start wait for `duration` at least. A server
+    /// that runs is not stopped by it.
+    pub(crate) fn hold(&self, duration: Duration) {
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + duration);
+    }
+
+    /// Takes the time before which the server must not start, if there is one.
+    fn take(&self) -> Option<Instant> {
+        self.until.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 #[derive(Debug)]
@@ -47,16 +83,30 @@ impl Database {
     pub(super) fn embedded(postgres: Postgres) -> Self {
         Self::Embedded(Box::new(Embedded {
             url: postgres.url().to_owned(),
+            instance: Instance {
+                installation: postgres.installation().to_string(),
+                socket: postgres.socket(),
+                pid_file: postgres.pid_file(),
+                outage: Outage::default(),
+            },
             state: State::Running(postgres),
             started: Instant::now(),
             backoff: Backoff::default(),
         }))
     }
 
-    pub(super) fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         match self {
             Self::External { url } => url,
             Self::Embedded(embedded) => &embedded.url,
+        }
+    }
+
+    /// The server, if it is ours.
+    pub(crate) fn instance(&self) -> Option<&Instance> {
+        match self {
+            Self::External { .. } => None,
+            Self::Embedded(embedded) => Some(&embedded.instance),
         }
     }
 
@@ -116,9 +166,10 @@ impl Embedded {
     /// Plans the next start.
     fn wait(&mut self, postgres: Postgres) {
         let wait = self.backoff.after(self.started.elapsed(), rand::random());
+        let due = Instant::now() + wait;
         self.state = State::Waiting {
             postgres,
-            until: Instant::now() + wait,
+            until: self.instance.outage.take().map_or(due, |held| held.max(due)),
         };
     }
 

@@ -13,6 +13,7 @@ use super::backoff::Backoff;
 use super::log_file;
 use super::plan::NodePlan;
 use crate::cluster_file::{ClusterNode, base_url};
+use crate::config::Secret;
 use crate::process::spawn_bound;
 
 /// What this process knows and a node must not.
@@ -36,6 +37,8 @@ pub(super) struct Launch {
     pub(super) cookie_file: PathBuf,
     /// Where mail is spooled, if the settings say nothing about mail.
     pub(super) mail_dir: Option<PathBuf>,
+    /// More settings, for all nodes alike.
+    pub(super) variables: Vec<(String, String)>,
 }
 
 impl Launch {
@@ -65,8 +68,13 @@ impl Launch {
         for variable in NOT_FOR_NODES {
             command.env_remove(variable);
         }
+        let database_url = plan.database_url.as_ref();
         command
-            .env("HOLDFAST_DATABASE_URL", &self.database_url)
+            .envs(self.variables.iter().map(|(name, text)| (name, text)))
+            .env(
+                "HOLDFAST_DATABASE_URL",
+                database_url.map_or(self.database_url.as_str(), Secret::reveal),
+            )
             .env("HOLDFAST_CLUSTER__COOKIE_FILE", &self.cookie_file)
             .stdin(Stdio::null())
             // An interrupt typed at the terminal is for the launcher, which
@@ -252,6 +260,7 @@ mod tests {
             database_url: "postgres://shop:hunter2@db/shop".to_owned(),
             cookie_file: "/srv/cookie".into(),
             mail_dir: None,
+            variables: Vec::new(),
         };
         let plan = plan(&Config::default(), Some(1), None).unwrap().remove(0);
         let member = Member::launch(plan, directory.join("n1.log"), &launch).unwrap();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 
-use crate::config::{Config, NodeSettings, Role};
+use crate::config::{Config, NodeSettings, Role, Secret};
 
 /// The base port if none is given.
 pub const DEFAULT_BASE_PORT: u16 = 8080;
@@ -27,6 +27,8 @@ pub struct NodePlan {
     pub link: SocketAddr,
     /// Where they reach that, if elsewhere.
     pub advertise: Option<String>,
+    /// Where it reaches the database, if elsewhere than the others.
+    pub database_url: Option<Secret>,
 }
 
 /// Why the nodes cannot be run as asked.
@@ -127,6 +129,7 @@ pub fn plan(
                 ops: address(node.ops, 1000)?,
                 link: address(node.link, 2000)?,
                 advertise: node.advertise,
+                database_url: None,
                 name: node.name,
                 roles: node.roles,
             })
@@ -138,7 +141,7 @@ pub fn plan(
 }
 
 /// Tries every address, so that a port in use is told before anything starts.
-pub(super) fn check_ports(nodes: &[NodePlan]) -> Result<(), PlanError> {
+pub(crate) fn check_ports(nodes: &[NodePlan]) -> Result<(), PlanError> {
     for (address, purpose) in listeners(nodes) {
         // Dropped at once: nobody can connect in between, so the port is free
         // again without delay.

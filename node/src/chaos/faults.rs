@@ -1,0 +1,81 @@
+//! The faults: what is on the menu, and what was served when.
+
+mod database;
+mod inflict;
+mod menu;
+mod nodes;
+mod site;
+
+use std::fmt;
+use std::time::Duration;
+
+pub use menu::FaultKind;
+
+pub(super) use inflict::{Plan, run};
+pub(super) use site::Site;
+
+/// A fault of one kind, with all that was drawn for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) kind: FaultKind,
+    /// Whom it strikes, by index.
+    pub(super) node: usize,
+    /// The other end, if it is about two nodes.
+    pub(super) other: usize,
+    /// How long it lasts, if it does not come to an end by itself.
+    pub(super) lasts: Duration,
+    /// Whether connections break at once, instead of falling silent.
+    pub(super) cuts: bool,
+}
+
+/// A fault that was inflicted, on the clock of the history.
+#[derive(Clone, Debug)]
+pub(super) struct Infliction {
+    pub(super) kind: FaultKind,
+    /// Whom and how, in words.
+    pub(super) detail: String,
+    pub(super) began: Duration,
+    /// When its cause was taken away.
+    pub(super) ended: Duration,
+    /// When every node served again.
+    pub(super) recovered: Duration,
+    pub(super) victims: Vec<Victim>,
+}
+
+/// A node that cannot be expected to answer.
+#[derive(Clone, Debug)]
+pub(super) struct Victim {
+    pub(super) node: usize,
+    pub(super) from: Duration,
+    pub(super) to: Duration,
+}
+
+impl Fault {
+    /// Describes it; nodes are called by their names.
+    fn describe(&self, names: &[String]) -> String {
+        let seconds = self.lasts.as_secs_f64();
+        let (node, other) = (&names[self.node], &names[self.other]);
+        let how = if self.cuts { "cut" } else { "black hole" };
+        match self.kind {
+            FaultKind::Kill => format!("{node}: SIGKILL"),
+            FaultKind::Pause => format!("{node}: SIGSTOP for {seconds:.1} s"),
+            FaultKind::OneWay => format!("{node} to {other}: black hole for {seconds:.1} s"),
+            FaultKind::TwoWay => format!("{node} and {other}: {how} for {seconds:.1} s"),
+            FaultKind::Isolate => format!("{node} and its peers: {how} for {seconds:.1} s"),
+            FaultKind::NoDatabase => format!("{node} and Postgres: {how} for {seconds:.1} s"),
+            FaultKind::DatabaseKill => "Postgres: SIGKILL".to_owned(),
+            FaultKind::DatabaseFast => "Postgres: fast shutdown".to_owned(),
+            FaultKind::DatabaseImmediate => "Postgres: immediate shutdown".to_owned(),
+            FaultKind::DatabaseStop => format!("Postgres: away for {seconds:.1} s"),
+            FaultKind::Pool => format!("Postgres: no connection free for {seconds:.1} s"),
+            FaultKind::SlowDisk => format!("Postgres: flushes take 100 ms for {seconds:.1} s"),
+            FaultKind::Rolling => "every node: SIGTERM, one after the other".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

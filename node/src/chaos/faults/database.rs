@@ -1,0 +1,79 @@
+//! Faults of Postgres.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use holdfast_store::hardship::{self, Crowd};
+use nix::sys::signal::Signal;
+use tokio::time::{sleep, timeout};
+
+use super::site::{Site, send};
+
+/// More connections than any server here gives.
+const CONNECTIONS_MAX: usize = 1_000;
+/// How often connections are taken that have become free.
+const CROWD_EVERY: Duration = Duration::from_millis(50);
+/// How long the server may take to be back.
+const BACK_WITHIN: Duration = Duration::from_mins(1);
+const POLL: Duration = Duration::from_millis(20);
+
+/// Ends the server with a signal and waits until its supervisor has started it
+/// again, at the earliest after `away`.
+pub(super) async fn restart(site: &Site, signal: Signal, away: Duration) -> anyhow::Result<()> {
+    let pid = pid(site)?;
+    if !away.is_zero() {
+        site.database.outage.hold(away);
+    }
+    send(pid, signal).context("cannot signal Postgres")?;
+    let back = async {
+        loop {
+            if let Ok(now) = self::pid(site)
+                && now != pid
+                && tokio::net::UnixStream::connect(&site.database.socket)
+                    .await
+                    .is_ok()
+            {
+                return;
+            }
+            sleep(POLL).await;
+        }
+    };
+    timeout(BACK_WITHIN + away, back)
+        .await
+        .context("Postgres is not back")
+}
+
+/// Holds every connection that the server gives.
+pub(super) async fn crowd(site: &Site, lasts: Duration) -> anyhow::Result<()> {
+    let mut crowd = Crowd::default();
+    let began = Instant::now();
+    while began.elapsed() < lasts {
+        // While another fault keeps the server away, there is nothing to take.
+        let _ = crowd.take(&site.database_url, CONNECTIONS_MAX).await;
+        sleep(CROWD_EVERY).await;
+    }
+    Ok(())
+}
+
+/// Makes flushes slow.
+pub(super) async fn slow_disk(site: &Site, lasts: Duration) -> anyhow::Result<()> {
+    let slowed = hardship::slow_commits(&site.database_url).await;
+    if slowed.is_ok() {
+        sleep(lasts).await;
+    }
+    let healed = async {
+        while hardship::normal_commits(&site.database_url).await.is_err() {
+            sleep(POLL).await;
+        }
+    };
+    timeout(BACK_WITHIN, healed)
+        .await
+        .context("commits cannot be made fast again")
+}
+
+/// Names the server's process, if it runs.
+fn pid(site: &Site) -> anyhow::Result<u32> {
+    let text = std::fs::read_to_string(&site.database.pid_file).context("Postgres does not run")?;
+    let pid = text.lines().next().and_then(|line| line.trim().parse().ok());
+    pid.context("Postgres does not name its process")
+}

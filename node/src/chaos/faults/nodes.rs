@@ -1,0 +1,71 @@
+//! Faults of nodes: their death, their standing still, their being cut off.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use tokio::time::sleep;
+
+use super::site::{Site, send};
+use super::{Fault, FaultKind, Victim};
+use crate::chaos::network::{Flow, Place, Way};
+
+/// Lets a paused process go on, whatever becomes of whoever paused it.
+struct Paused(u32);
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        // If it has ended meanwhile, there is nothing to go on.
+        let _ = send(self.0, Signal::SIGCONT);
+    }
+}
+
+pub(super) async fn kill(site: &Site, node: usize) -> anyhow::Result<()> {
+    let pid = site.signal(node, Signal::SIGKILL)?;
+    site.until_replaced(node, pid).await
+}
+
+pub(super) async fn pause(site: &Site, node: usize, lasts: Duration) -> anyhow::Result<()> {
+    let paused = Paused(site.signal(node, Signal::SIGSTOP)?);
+    sleep(lasts).await;
+    drop(paused);
+    Ok(())
+}
+
+/// Restarts every node in good order. Returns who was away when.
+pub(super) async fn roll(site: &Site) -> anyhow::Result<Vec<Victim>> {
+    let mut victims = Vec::new();
+    for node in 0..site.names.len() {
+        let from = site.clock.now();
+        let pid = site.signal(node, Signal::SIGTERM)?;
+        site.until_replaced(node, pid).await?;
+        let to = site.clock.now();
+        victims.push(Victim { node, from, to });
+    }
+    Ok(victims)
+}
+
+pub(super) async fn partition(site: &Site, fault: &Fault) {
+    let flow = if fault.cuts && fault.kind != FaultKind::OneWay {
+        Flow::Cut
+    } else {
+        Flow::Held
+    };
+    let block = site.network.block(ways(fault, site.names.len()), flow);
+    sleep(fault.lasts).await;
+    site.network.release(block);
+}
+
+/// The ways that a fault blocks.
+fn ways(fault: &Fault, nodes: usize) -> Vec<Way> {
+    let node = Place::Node(fault.node);
+    let both = |one, other| [(one, other), (other, one)];
+    match fault.kind {
+        FaultKind::OneWay => vec![(node, Place::Node(fault.other))],
+        FaultKind::TwoWay => both(node, Place::Node(fault.other)).into(),
+        FaultKind::NoDatabase => both(node, Place::Database).into(),
+        _ => (0..nodes)
+            .filter(|peer| *peer != fault.node)
+            .flat_map(|peer| both(node, Place::Node(peer)))
+            .collect(),
+    }
+}

@@ -1,0 +1,234 @@
+//! The history in figures.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::chaos::check::Evidence;
+use crate::chaos::faults::{FaultKind, Infliction};
+use crate::chaos::history::{Operation, Outcome, Reply};
+
+/// Durations of one kind, sorted.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Distribution {
+    sorted: Vec<Duration>,
+}
+
+impl Distribution {
+    pub(super) fn of(durations: impl IntoIterator<Item = Duration>) -> Self {
+        let mut sorted: Vec<Duration> = durations.into_iter().collect();
+        sorted.sort_unstable();
+        Self { sorted }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.sorted.len()
+    }
+
+    pub(super) fn values(&self) -> &[Duration] {
+        &self.sorted
+    }
+
+    /// The nearest-rank percentile; nothing if there is nothing.
+    pub(super) fn percentile(&self, percent: usize) -> Option<Duration> {
+        let rank = (self.sorted.len() * percent).div_ceil(100).max(1);
+        self.sorted.get(rank - 1).copied()
+    }
+}
+
+/// Writes a duration for people.
+pub(super) fn milliseconds(duration: Option<Duration>) -> String {
+    duration.map_or_else(
+        || "-".to_owned(),
+        |duration| format!("{:.0} ms", duration.as_secs_f64() * 1_000.0),
+    )
+}
+
+/// One second of the load.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Second {
+    /// Operations that ended in it, done or refused.
+    pub(super) answered: u32,
+    /// Requests that failed in it.
+    pub(super) failed: u32,
+    pub(super) latencies: Distribution,
+}
+
+/// How the cluster came through faults of one kind.
+#[derive(Clone, Debug)]
+pub(super) struct Recovery {
+    pub(super) kind: FaultKind,
+    /// From a fault's end until every node served again.
+    pub(super) back: Distribution,
+    /// The longest time around each fault in which no write was acknowledged.
+    pub(super) gap: Distribution,
+}
+
+/// What a node answered that was no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ErrorCount {
+    pub(super) node: usize,
+    pub(super) reply: Reply,
+    pub(super) count: usize,
+    /// Of these, while no fault was on.
+    pub(super) in_calm: usize,
+}
+
+/// All of it.
+#[derive(Clone, Debug)]
+pub(super) struct Figures {
+    pub(super) seconds: Vec<Second>,
+    pub(super) latencies: BTreeMap<&'static str, Distribution>,
+    pub(super) recoveries: Vec<Recovery>,
+    pub(super) errors: Vec<ErrorCount>,
+    pub(super) operations: usize,
+    pub(super) unknown: usize,
+}
+
+impl Figures {
+    pub(super) fn of(evidence: &Evidence) -> Self {
+        let history = &evidence.history;
+        let unknown = |operation: &&Operation| operation.outcome == Outcome::Unknown;
+        Self {
+            seconds: seconds(history),
+            latencies: latencies(history),
+            recoveries: recoveries(history, &evidence.inflictions),
+            errors: errors(history, &evidence.inflictions),
+            operations: history.len(),
+            unknown: history.iter().filter(unknown).count(),
+        }
+    }
+}
+
+fn second_of(time: Duration) -> usize {
+    usize::try_from(time.as_secs()).unwrap_or(usize::MAX)
+}
+
+fn seconds(history: &[Operation]) -> Vec<Second> {
+    let end = history.iter().map(|operation| operation.ended).max();
+    let count = end.map_or(0, |end| second_of(end) + 1);
+    let mut seconds = vec![Second::default(); count];
+    let mut latencies = vec![Vec::new(); count];
+    for operation in history {
+        let index = second_of(operation.ended);
+        if operation.outcome != Outcome::Unknown {
+            seconds[index].answered += 1;
+            latencies[index].push(operation.took());
+        }
+        for attempt in &operation.attempts {
+            if attempt.reply.is_error() {
+                seconds[second_of(attempt.ended)].failed += 1;
+            }
+        }
+    }
+    for (second, latencies) in seconds.iter_mut().zip(latencies) {
+        second.latencies = Distribution::of(latencies);
+    }
+    seconds
+}
+
+fn latencies(history: &[Operation]) -> BTreeMap<&'static str, Distribution> {
+    let mut by_kind: BTreeMap<&'static str, Vec<Duration>> = BTreeMap::new();
+    for operation in history {
+        if operation.outcome != Outcome::Unknown {
+            by_kind
+                .entry(operation.action.kind())
+                .or_default()
+                .push(operation.took());
+        }
+    }
+    by_kind
+        .into_iter()
+        .map(|(kind, durations)| (kind, Distribution::of(durations)))
+        .collect()
+}
+
+fn recoveries(history: &[Operation], inflictions: &[Infliction]) -> Vec<Recovery> {
+    let mut writes: Vec<Duration> = history
+        .iter()
+        .filter(|operation| operation.action.is_write() && operation.shown().is_some())
+        .map(|operation| operation.ended)
+        .collect();
+    writes.sort_unstable();
+    FaultKind::ALL
+        .into_iter()
+        .filter_map(|kind| {
+            let of_kind: Vec<_> = inflictions.iter().filter(|fault| fault.kind == kind).collect();
+            let back = of_kind
+                .iter()
+                .map(|fault| fault.recovered.saturating_sub(fault.ended));
+            let gap = of_kind.iter().filter_map(|fault| longest_gap(&writes, fault));
+            (!of_kind.is_empty()).then(|| Recovery {
+                kind,
+                back: Distribution::of(back),
+                gap: Distribution::of(gap),
+            })
+        })
+        .collect()
+}
+
+/// The longest time between two writes of which a part lies in a fault.
+fn longest_gap(writes: &[Duration], fault: &Infliction) -> Option<Duration> {
+    writes
+        .windows(2)
+        .filter(|pair| pair[1] >= fault.began && pair[0] <= fault.recovered)
+        .map(|pair| pair[1].saturating_sub(pair[0]))
+        .max()
+}
+
+fn errors(history: &[Operation], inflictions: &[Infliction]) -> Vec<ErrorCount> {
+    let mut counts: BTreeMap<(usize, Reply), (usize, usize)> = BTreeMap::new();
+    for attempt in history.iter().flat_map(|operation| &operation.attempts) {
+        if !attempt.reply.is_error() {
+            continue;
+        }
+        let is_on = |fault: &Infliction| attempt.began <= fault.recovered && attempt.ended >= fault.began;
+        let (count, in_calm) = counts.entry((attempt.node, attempt.reply)).or_default();
+        *count += 1;
+        *in_calm += usize::from(!inflictions.iter().any(is_on));
+    }
+    counts
+        .into_iter()
+        .map(|((node, reply), (count, in_calm))| ErrorCount {
+            node,
+            reply,
+            count,
+            in_calm,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Distribution, longest_gap};
+    use crate::chaos::faults::{FaultKind, Infliction};
+
+    fn ms(milliseconds: u64) -> Duration {
+        Duration::from_millis(milliseconds)
+    }
+
+    #[test]
+    fn percentiles_are_values_that_occurred() {
+        let all = Distribution::of((1..=10).rev().map(ms));
+        assert_eq!(all.percentile(50), Some(ms(5)));
+        assert_eq!(all.percentile(99), Some(ms(10)));
+        assert_eq!(all.percentile(100), Some(ms(10)));
+        assert_eq!(Distribution::default().percentile(50), None);
+    }
+
+    #[test]
+    fn a_gap_counts_for_the_fault_that_it_reaches_into() {
+        let fault = Infliction {
+            kind: FaultKind::Kill,
+            detail: String::new(),
+            began: ms(1_000),
+            ended: ms(1_000),
+            recovered: ms(1_200),
+            victims: Vec::new(),
+        };
+        let writes = [ms(0), ms(990), ms(1_300), ms(1_310), ms(9_000)];
+        assert_eq!(longest_gap(&writes, &fault), Some(ms(310)));
+        assert_eq!(longest_gap(&[], &fault), None);
+    }
+}
