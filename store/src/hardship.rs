@@ -3,9 +3,10 @@
 //! For databases that exist to be tried out: it takes a superuser, and what it does concerns the whole
 //! server.
 
+use holdfast_domain::NodeId;
 use sqlx::{Connection, PgConnection};
 
-use crate::{StoreError, pool::connect_options};
+use crate::{StoreError, application_name, pool::connect_options};
 
 /// What the connections call themselves.
 const APPLICATION_NAME: &str = "holdfast-hardship";
@@ -34,14 +35,19 @@ impl Crowd {
         Ok(())
     }
 
-    /// How many are held.
-    pub fn len(&self) -> usize {
-        self.held.len()
-    }
-
-    /// Whether none is held.
-    pub fn is_empty(&self) -> bool {
-        self.held.is_empty()
+    /// Ends the connections that an incarnation has, so that there is something to take. It does not
+    /// get them back while they are held here.
+    pub async fn evict(&mut self, node_id: NodeId) -> Result<(), StoreError> {
+        let Some(connection) = self.held.first_mut() else {
+            return Ok(());
+        };
+        sqlx::query!(
+            r#"SELECT pg_terminate_backend(pid) AS "ended!" FROM pg_stat_activity WHERE application_name = $1"#,
+            application_name(node_id),
+        )
+        .fetch_all(connection)
+        .await?;
+        Ok(())
     }
 }
 

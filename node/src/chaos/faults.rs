@@ -22,7 +22,7 @@ pub(super) struct Fault {
     pub(super) node: usize,
     /// The other end, if it is about two nodes.
     pub(super) other: usize,
-    /// How long it lasts, if it does not come to an end by itself.
+    /// How long its cause lasts; nothing, if it strikes and is over.
     pub(super) lasts: Duration,
     /// Whether connections break at once, instead of falling silent.
     pub(super) cuts: bool,
@@ -67,7 +67,9 @@ impl Fault {
             FaultKind::DatabaseFast => "Postgres: fast shutdown".to_owned(),
             FaultKind::DatabaseImmediate => "Postgres: immediate shutdown".to_owned(),
             FaultKind::DatabaseStop => format!("Postgres: away for {seconds:.1} s"),
-            FaultKind::Pool => format!("Postgres: no connection free for {seconds:.1} s"),
+            FaultKind::Pool => {
+                format!("Postgres: no connection free, and none for {node}, for {seconds:.1} s")
+            }
             FaultKind::SlowDisk => format!("Postgres: flushes take 100 ms for {seconds:.1} s"),
             FaultKind::Rolling => "every node: SIGTERM, one after the other".to_owned(),
         }

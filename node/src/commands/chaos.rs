@@ -11,6 +11,10 @@ use crate::chaos::{ChaosOptions, FaultKind, run};
 use crate::config::Config;
 use crate::{runtime, telemetry, terminal};
 
+/// What is logged if nothing else is asked for. That connections to a database
+/// break that is being killed is no news.
+const LOGGED: &str = "warn,sqlx_core::pool=error";
+
 /// Try to break a cluster of its own, then look for damage.
 ///
 /// Launches nodes and a database, puts load on them, inflicts faults, checks
@@ -71,7 +75,7 @@ impl FromStr for FaultArg {
 impl Chaos {
     /// Fails if a promise was broken.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        telemetry::init("warn")?;
+        telemetry::init(LOGGED)?;
         let config = Config::load(self.config.as_deref())?;
         let seed = self.seed.unwrap_or_else(rand::random);
         let options = ChaosOptions {

@@ -43,13 +43,19 @@ pub(super) async fn restart(site: &Site, signal: Signal, away: Duration) -> anyh
         .context("Postgres is not back")
 }
 
-/// Holds every connection that the server gives.
-pub(super) async fn crowd(site: &Site, lasts: Duration) -> anyhow::Result<()> {
+/// Holds every connection that the server gives, those that a node had among
+/// them.
+pub(super) async fn crowd(site: &Site, node: usize, lasts: Duration) -> anyhow::Result<()> {
     let mut crowd = Crowd::default();
     let began = Instant::now();
     while began.elapsed() < lasts {
         // While another fault keeps the server away, there is nothing to take.
-        let _ = crowd.take(&site.database_url, CONNECTIONS_MAX).await;
+        if crowd.take(&site.database_url, CONNECTIONS_MAX).await.is_ok() {
+            for incarnation in site.incarnations(node).await {
+                let _ = crowd.evict(incarnation).await;
+                let _ = crowd.take(&site.database_url, CONNECTIONS_MAX).await;
+            }
+        }
         sleep(CROWD_EVERY).await;
     }
     Ok(())

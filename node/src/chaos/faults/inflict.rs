@@ -14,7 +14,8 @@ use crate::terminal;
 
 /// What load without faults looks like has to be seen, too.
 const CALM: Duration = Duration::from_secs(2);
-/// How much later than the first the second fault of a pair may strike.
+/// How much later than the first the second fault of a pair strikes.
+const APART_MIN: Duration = Duration::from_millis(20);
 const APART_MAX: Duration = Duration::from_secs(1);
 
 /// Which faults, and for how long.
@@ -43,7 +44,7 @@ pub(in crate::chaos) async fn run(site: &Site, plan: &Plan, rng: StdRng) -> (Vec
         else {
             return (inflictions, unrecovered);
         };
-        let apart = longest.mul_f64(0.2).min(APART_MAX);
+        let apart = longest.mul_f64(0.2).clamp(APART_MIN, APART_MAX);
         let served = faults.iter().enumerate().map(|(index, fault)| async move {
             if index > 0 {
                 sleep(apart).await;
@@ -81,7 +82,7 @@ async fn inflict(site: &Site, fault: &Fault) -> (Infliction, Option<anyhow::Erro
         FaultKind::DatabaseFast => database::restart(site, Signal::SIGINT, Duration::ZERO).await,
         FaultKind::DatabaseImmediate => database::restart(site, Signal::SIGQUIT, Duration::ZERO).await,
         FaultKind::DatabaseStop => database::restart(site, Signal::SIGINT, fault.lasts).await,
-        FaultKind::Pool => database::crowd(site, fault.lasts).await,
+        FaultKind::Pool => database::crowd(site, fault.node, fault.lasts).await,
         FaultKind::SlowDisk => database::slow_disk(site, fault.lasts).await,
         FaultKind::Rolling => nodes::roll(site).await.map(|away| victims = away),
     };

@@ -11,8 +11,8 @@ use super::Fault;
 
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
-const PARTITION_MIN: Duration = Duration::from_secs(1);
-const PARTITION_MAX: Duration = Duration::from_secs(8);
+const DISORDER_MIN: Duration = Duration::from_secs(1);
+const DISORDER_MAX: Duration = Duration::from_secs(8);
 /// How long a stopped server stays away.
 const OUTAGE: Duration = Duration::from_secs(10);
 
@@ -170,16 +170,26 @@ impl Menu {
         } else {
             node
         };
-        let (min, max) = match kind {
-            FaultKind::Pause => (PAUSE_MIN, PAUSE_MAX),
-            FaultKind::DatabaseStop => (OUTAGE, OUTAGE),
-            _ => (PARTITION_MIN, PARTITION_MAX),
+        let lasts = match kind {
+            FaultKind::Kill
+            | FaultKind::DatabaseKill
+            | FaultKind::DatabaseFast
+            | FaultKind::DatabaseImmediate
+            | FaultKind::Rolling => Duration::ZERO,
+            FaultKind::DatabaseStop => OUTAGE,
+            FaultKind::Pause => self.between(PAUSE_MIN, PAUSE_MAX),
+            FaultKind::OneWay
+            | FaultKind::TwoWay
+            | FaultKind::Isolate
+            | FaultKind::NoDatabase
+            | FaultKind::Pool
+            | FaultKind::SlowDisk => self.between(DISORDER_MIN, DISORDER_MAX),
         };
         Fault {
             kind,
             node,
             other,
-            lasts: self.between(min, max).min(self.longest),
+            lasts: lasts.min(self.longest),
             cuts: self.rng.random_bool(0.5),
         }
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use holdfast_domain::NodeId;
 use holdfast_store::{NodeState, Store};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
@@ -45,6 +46,17 @@ impl Site {
         let cluster = ClusterFile::read(&self.cluster_file)?;
         let node = cluster.nodes.into_iter().nth(index);
         node.with_context(|| format!("node {index} is not listed"))
+    }
+
+    /// Names the incarnations of a node that may have connections; none while
+    /// the database does not answer.
+    pub(super) async fn incarnations(&self, index: usize) -> Vec<NodeId> {
+        let nodes = self.store.nodes().await.unwrap_or_default();
+        nodes
+            .into_iter()
+            .filter(|node| node.name == self.names[index] && !node.state.is_over())
+            .map(|node| node.node_id)
+            .collect()
     }
 
     /// Sends a signal to a node's process, and tells which one that was.

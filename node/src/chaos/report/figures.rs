@@ -104,19 +104,20 @@ fn second_of(time: Duration) -> usize {
 }
 
 fn seconds(history: &[Operation]) -> Vec<Second> {
+    // What ended after the last whole second counts as part of that.
     let end = history.iter().map(|operation| operation.ended).max();
-    let count = end.map_or(0, |end| second_of(end) + 1);
+    let count = end.map_or(0, |end| second_of(end).max(1));
     let mut seconds = vec![Second::default(); count];
     let mut latencies = vec![Vec::new(); count];
     for operation in history {
-        let index = second_of(operation.ended);
+        let index = second_of(operation.ended).min(count - 1);
         if operation.outcome != Outcome::Unknown {
             seconds[index].answered += 1;
             latencies[index].push(operation.took());
         }
         for attempt in &operation.attempts {
             if attempt.reply.is_error() {
-                seconds[second_of(attempt.ended)].failed += 1;
+                seconds[second_of(attempt.ended).min(count - 1)].failed += 1;
             }
         }
     }

@@ -2,9 +2,11 @@
 
 use std::fmt::Write;
 
+use plotters::style::RGBColor;
+
 use super::facts::Facts;
 use super::figures::{Figures, milliseconds};
-use super::plots;
+use super::plots::{self, Plot};
 use crate::chaos::check::{Evidence, Verdict};
 use crate::chaos::history::Reply;
 
@@ -27,15 +29,19 @@ pub(super) fn render(facts: &Facts, evidence: &Evidence, verdicts: &[Verdict]) -
         section("Promises", "", &verdict_table(verdicts)),
         section(
             "Throughput",
-            "Shaded: a fault, and more lightly the time until every node served again. Numbers lead to the table of \
-             faults.",
-            &plots::throughput(&figures, faults)?,
+            "Faults are shaded, and more lightly the time until every node served again. Their numbers lead to the \
+             table of faults.",
+            &figure(&plots::throughput(&figures, faults)?),
         ),
-        section("Latency", "", &plots::latency(&figures, faults)?),
+        section("Latency", "", &figure(&plots::latency(&figures, faults)?)),
         section(
             "Recovery",
             "A dot for each fault.",
-            &format!("{}{}", plots::recovery(&figures)?, recovery_table(&figures)),
+            &format!(
+                "{}{}",
+                figure(&plots::recovery(&figures)?),
+                recovery_table(&figures)
+            ),
         ),
         section("Faults", "", &fault_table(evidence)),
         section(
@@ -82,6 +88,18 @@ fn section(title: &str, lead: &str, content: &str) -> String {
         format!("<p class=\"lead\">{lead}</p>\n")
     };
     format!("<section>\n<h2>{title}</h2>\n{lead}{content}</section>\n")
+}
+
+fn figure(plot: &Plot) -> String {
+    let mut key = String::new();
+    for (RGBColor(red, green, blue), meaning) in &plot.key {
+        // Writing to a string does not fail.
+        let _ = write!(
+            key,
+            "<li><i style=\"background: rgb({red} {green} {blue})\"></i>{meaning}</li>"
+        );
+    }
+    format!("<ul class=\"key\">{key}</ul>\n{}", plot.svg)
 }
 
 /// Lays out a table; cells are HTML.

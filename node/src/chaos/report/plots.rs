@@ -1,10 +1,14 @@
-//! The plots, as SVG.
+//! The plots, as SVG, each with the key to its colours.
+
+use std::ops::Range;
+use std::time::Duration;
 
 use anyhow::anyhow;
 use plotters::coord::Shift;
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::figures::Figures;
+use super::figures::{Figures, Second};
 use crate::chaos::faults::Infliction;
 
 const WIDTH: u32 = 1_080;
@@ -21,14 +25,22 @@ const MEDIAN: RGBColor = RGBColor(14, 116, 144);
 const TAIL: RGBColor = RGBColor(124, 58, 237);
 const WORST: RGBColor = RGBColor(190, 18, 60);
 
-/// The lowest latency and recovery that is told from another.
-const FLOOR_MS: f64 = 1.0;
+/// The lowest latency that is told from another.
+const LATENCY_FLOOR_MS: f64 = 1.0;
+/// The shortest recovery that is told from another.
+const RECOVERY_FLOOR_MS: f64 = 10.0;
+
+/// A plot, and what its colours mean.
+pub(super) struct Plot {
+    pub(super) svg: String,
+    pub(super) key: Vec<(RGBColor, &'static str)>,
+}
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Answers and failures a second, with the faults marked.
-pub(super) fn throughput(figures: &Figures, faults: &[Infliction]) -> anyhow::Result<String> {
-    let points = |count: fn(&super::figures::Second) -> u32| -> Vec<(f64, f64)> {
+pub(super) fn throughput(figures: &Figures, faults: &[Infliction]) -> anyhow::Result<Plot> {
+    let points = |count: fn(&Second) -> u32| -> Vec<(f64, f64)> {
         let seconds = figures.seconds.iter().enumerate();
         seconds
             .map(|(second, values)| (middle(second), f64::from(count(values))))
@@ -36,19 +48,21 @@ pub(super) fn throughput(figures: &Figures, faults: &[Infliction]) -> anyhow::Re
     };
     let answered = points(|second| second.answered);
     let failed = points(|second| second.failed);
-    let most = answered
-        .iter()
-        .chain(&failed)
-        .map(|(_, count)| *count)
-        .fold(1.0, f64::max);
-    draw(HEIGHT, |area| {
+    let counts = answered.iter().chain(&failed).map(|(_, count)| *count);
+    let most = counts.fold(1.0, f64::max) * 1.15;
+    let key = vec![
+        (ANSWERED, "operations answered"),
+        (FAILED, "requests that failed and were tried again"),
+        (FAULT, "faults, and the recovery from them"),
+    ];
+    draw(HEIGHT, key, |area| {
         let mut chart = ChartBuilder::on(area)
             .margin(8)
             .margin_top(22)
             .x_label_area_size(34)
             .y_label_area_size(56)
-            .build_cartesian_2d(0.0..end(figures), 0.0..most * 1.15)?;
-        mark_faults(&mut chart, faults, most * 1.15)?;
+            .build_cartesian_2d(0.0..end(figures), 0.0..most)?;
+        mark_faults(area, &mut chart, faults, 0.0..most)?;
         chart
             .configure_mesh()
             .disable_x_mesh()
@@ -62,53 +76,42 @@ pub(super) fn throughput(figures: &Figures, faults: &[Infliction]) -> anyhow::Re
             .x_label_formatter(&|second| format!("{second:.0}"))
             .draw()?;
         chart.draw_series(AreaSeries::new(answered.clone(), 0.0, ANSWERED.mix(0.14)))?;
-        chart
-            .draw_series(LineSeries::new(answered.clone(), ANSWERED.stroke_width(2)))?
-            .label("answered")
-            .legend(|(x, y)| PathElement::new([(x, y), (x + 16, y)], ANSWERED.stroke_width(2)));
-        chart
-            .draw_series(
-                failed
-                    .iter()
-                    .filter(|(_, count)| *count > 0.0)
-                    .map(|(second, count)| {
-                        Rectangle::new(
-                            [(second - 0.3, 0.0), (second + 0.3, *count)],
-                            FAILED.mix(0.8).filled(),
-                        )
-                    }),
-            )?
-            .label("requests that failed and were tried again")
-            .legend(|(x, y)| Rectangle::new([(x, y - 4), (x + 16, y + 4)], FAILED.mix(0.8).filled()));
-        legend(&mut chart)
+        chart.draw_series(LineSeries::new(answered.clone(), ANSWERED.stroke_width(2)))?;
+        let failures = failed.iter().filter(|(_, count)| *count > 0.0);
+        chart.draw_series(failures.map(|(second, count)| {
+            Rectangle::new([(second - 0.3, 0.0), (second + 0.3, *count)], FAILED.filled())
+        }))?;
+        Ok(())
     })
 }
 
 /// Latencies of the operations that were answered, second by second.
-pub(super) fn latency(figures: &Figures, faults: &[Infliction]) -> anyhow::Result<String> {
+pub(super) fn latency(figures: &Figures, faults: &[Infliction]) -> anyhow::Result<Plot> {
     let points = |percent: usize| -> Vec<(f64, f64)> {
         let seconds = figures.seconds.iter().enumerate();
         seconds
             .filter_map(|(second, values)| {
                 let latency = values.latencies.percentile(percent)?;
-                Some((middle(second), latency.as_secs_f64() * 1_000.0))
+                Some((middle(second), milliseconds(latency).max(LATENCY_FLOOR_MS)))
             })
             .collect()
     };
-    let lines = [
-        ("max", points(100), WORST),
-        ("p99", points(99), TAIL),
-        ("p50", points(50), MEDIAN),
+    let (median, tail, worst) = (points(50), points(99), points(100));
+    let most = worst.iter().map(|(_, ms)| *ms).fold(10.0, f64::max) * 1.6;
+    let key = vec![
+        (MEDIAN, "median"),
+        (TAIL, "99th percentile"),
+        (WORST, "worst"),
+        (FAULT, "faults, and the recovery from them"),
     ];
-    let most = lines[0].1.iter().map(|(_, ms)| *ms).fold(10.0, f64::max) * 1.6;
-    draw(HEIGHT, |area| {
+    draw(HEIGHT, key, |area| {
         let mut chart = ChartBuilder::on(area)
             .margin(8)
             .margin_top(22)
             .x_label_area_size(34)
             .y_label_area_size(56)
-            .build_cartesian_2d(0.0..end(figures), (FLOOR_MS..most).log_scale())?;
-        mark_faults(&mut chart, faults, most)?;
+            .build_cartesian_2d(0.0..end(figures), (LATENCY_FLOOR_MS..most).log_scale())?;
+        mark_faults(area, &mut chart, faults, LATENCY_FLOOR_MS..most)?;
         chart
             .configure_mesh()
             .disable_x_mesh()
@@ -121,80 +124,72 @@ pub(super) fn latency(figures: &Figures, faults: &[Infliction]) -> anyhow::Resul
             .y_label_formatter(&|ms| spoken(*ms))
             .x_label_formatter(&|second| format!("{second:.0}"))
             .draw()?;
-        for (name, points, colour) in lines {
-            let points = points.into_iter().map(|(second, ms)| (second, ms.max(FLOOR_MS)));
-            chart
-                .draw_series(LineSeries::new(points, colour.stroke_width(2)))?
-                .label(name)
-                .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
+        for (points, colour) in [(&tail, TAIL), (&median, MEDIAN)] {
+            for run in unbroken(points) {
+                chart.draw_series(LineSeries::new(run.iter().copied(), colour.stroke_width(2)))?;
+            }
         }
-        legend(&mut chart)
+        chart.draw_series(worst.iter().map(|point| Circle::new(*point, 3, WORST.filled())))?;
+        Ok(())
     })
 }
 
 /// How long it took to come back, a dot for each fault.
-pub(super) fn recovery(figures: &Figures) -> anyhow::Result<String> {
+pub(super) fn recovery(figures: &Figures) -> anyhow::Result<Plot> {
     let kinds: Vec<&str> = figures.recoveries.iter().map(|of| of.kind.name()).collect();
-    let rows = f64::from(u32::try_from(kinds.len()).unwrap_or(1).max(1));
-    let ms = |duration: &std::time::Duration| (duration.as_secs_f64() * 1_000.0).max(FLOOR_MS);
-    let durations = |gaps: bool| {
+    let count = u32::try_from(kinds.len()).unwrap_or(u32::MAX).max(1);
+    let rows = f64::from(count);
+    let dots = |gaps: bool| {
         figures.recoveries.iter().zip(0_u32..).flat_map(move |(of, row)| {
-            let (values, offset) = if gaps { (&of.gap, 0.33) } else { (&of.back, 0.67) };
-            values
-                .values()
-                .iter()
-                .map(move |duration| (ms(duration), rows - 1.0 - f64::from(row) + offset))
+            let (durations, offset) = if gaps { (&of.gap, 0.3) } else { (&of.back, 0.7) };
+            let y = rows - 1.0 - f64::from(row) + offset;
+            let values = durations.values().iter().copied();
+            values.map(move |duration| (milliseconds(duration).max(RECOVERY_FLOOR_MS), y))
         })
     };
-    let most = durations(false)
-        .chain(durations(true))
-        .map(|(ms, _)| ms)
-        .fold(1_000.0, f64::max);
-    let height = 80 + 30 * u32::try_from(kinds.len()).unwrap_or(1);
-    draw(height, |area| {
+    let longest = dots(false).chain(dots(true)).map(|(ms, _)| ms);
+    let most = longest.fold(1_000.0, f64::max) * 1.6;
+    let key = vec![
+        (ANSWERED, "from the fault's end until every node served again"),
+        (FAULT, "longest time without an acknowledged write"),
+    ];
+    draw(64 + 34 * count, key, |area| {
         let mut chart = ChartBuilder::on(area)
             .margin(8)
-            .margin_top(28)
             .x_label_area_size(34)
             .y_label_area_size(110)
-            .build_cartesian_2d((FLOOR_MS..most * 1.6).log_scale(), 0.0..rows)?;
+            .build_cartesian_2d((RECOVERY_FLOOR_MS..most).log_scale(), 0.0..rows)?;
         chart
             .configure_mesh()
+            .disable_y_mesh()
+            .y_labels(0)
             .bold_line_style(GRID)
             .light_line_style(TRANSPARENT)
             .axis_style(FAINT)
-            .disable_y_mesh()
-            .y_labels(0)
             .label_style((FONT, 12).into_font().color(&INK))
-            .x_desc("time, on a logarithmic scale")
+            .x_desc("on a logarithmic scale")
             .x_label_formatter(&|ms| spoken(*ms))
             .draw()?;
         for (kind, row) in kinds.iter().zip(0_u32..) {
             let bottom = rows - 1.0 - f64::from(row);
-            chart.draw_series([PathElement::new(
-                [(FLOOR_MS, bottom), (most * 1.6, bottom)],
-                GRID.stroke_width(1),
-            )])?;
-            let (x, y) = chart.backend_coord(&(FLOOR_MS, bottom + 0.5));
-            let style = (FONT, 13)
-                .into_font()
-                .color(&INK)
-                .pos(plotters::style::text_anchor::Pos::new(
-                    plotters::style::text_anchor::HPos::Right,
-                    plotters::style::text_anchor::VPos::Center,
-                ));
+            let line = [(RECOVERY_FLOOR_MS, bottom), (most, bottom)];
+            chart.draw_series([PathElement::new(line, GRID)])?;
+            let (x, y) = chart.backend_coord(&(RECOVERY_FLOOR_MS, bottom + 0.5));
+            let style = (FONT, 13).into_font().color(&INK);
+            let style = style.pos(Pos::new(HPos::Right, VPos::Center));
             area.draw(&Text::new((*kind).to_owned(), (x - 10, y), style))?;
         }
-        chart
-            .draw_series(durations(false).map(|at| Circle::new(at, 5, ANSWERED.mix(0.65).filled())))?
-            .label("from the fault's end until every node served again")
-            .legend(|(x, y)| Circle::new((x + 8, y), 5, ANSWERED.mix(0.65).filled()));
-        chart
-            .draw_series(durations(true).map(|at| Circle::new(at, 5, FAULT.mix(0.65).filled())))?
-            .label("longest time without an acknowledged write")
-            .legend(|(x, y)| Circle::new((x + 8, y), 5, FAULT.mix(0.65).filled()));
-        legend(&mut chart)
+        for (gaps, colour) in [(false, ANSWERED), (true, FAULT)] {
+            let colour = colour.mix(0.7).filled();
+            chart.draw_series(dots(gaps).map(|dot| Circle::new(dot, 5, colour)))?;
+        }
+        Ok(())
     })
+}
+
+/// Splits points where a second is missing: nothing was answered in it.
+fn unbroken(points: &[(f64, f64)]) -> impl Iterator<Item = &[(f64, f64)]> {
+    points.chunk_by(|(second, _), (next, _)| next - second < 1.5)
 }
 
 fn middle(second: usize) -> f64 {
@@ -203,6 +198,10 @@ fn middle(second: usize) -> f64 {
 
 fn end(figures: &Figures) -> f64 {
     middle(figures.seconds.len().max(1)) - 0.5
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1_000.0
 }
 
 /// Writes milliseconds as people say them.
@@ -217,57 +216,40 @@ fn spoken(ms: f64) -> String {
 /// Shades the time of each fault, and more lightly that of its recovery, below
 /// its number.
 fn mark_faults<'a, X, Y>(
+    area: &Area<'a>,
     chart: &mut ChartContext<'a, SVGBackend<'a>, Cartesian2d<X, Y>>,
     faults: &[Infliction],
-    top: f64,
+    height: Range<f64>,
 ) -> Result<(), DrawingAreaErrorKind<std::io::Error>>
 where
     X: Ranged<ValueType = f64>,
     Y: Ranged<ValueType = f64>,
 {
-    let bottom = 0.0;
+    let Range {
+        start: bottom,
+        end: top,
+    } = height;
     for (fault, number) in faults.iter().zip(1_u32..) {
         let began = fault.began.as_secs_f64();
-        let ended = fault.ended.as_secs_f64();
+        let ended = fault.ended.as_secs_f64().max(began + 0.05);
         let recovered = fault.recovered.as_secs_f64();
         chart.draw_series([
             Rectangle::new([(began, bottom), (recovered, top)], FAULT.mix(0.10).filled()),
-            Rectangle::new(
-                [(began, bottom), (ended.max(began + 0.05), top)],
-                FAULT.mix(0.22).filled(),
-            ),
+            Rectangle::new([(began, bottom), (ended, top)], FAULT.mix(0.16).filled()),
         ])?;
         let (x, y) = chart.backend_coord(&(began, top));
         let style = (FONT, 12).into_font().color(&FAULT);
-        chart
-            .plotting_area()
-            .strip_coord_spec()
-            .draw(&Text::new(number.to_string(), (x, y - 15), style))?;
+        area.draw(&Text::new(number.to_string(), (x, y - 15), style))?;
     }
     Ok(())
-}
-
-fn legend<'a, X, Y>(
-    chart: &mut ChartContext<'a, SVGBackend<'a>, Cartesian2d<X, Y>>,
-) -> Result<(), DrawingAreaErrorKind<std::io::Error>>
-where
-    X: Ranged<ValueType = f64>,
-    Y: Ranged<ValueType = f64>,
-{
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
-        .background_style(WHITE.mix(0.85))
-        .border_style(TRANSPARENT)
-        .label_font((FONT, 12).into_font().color(&INK))
-        .draw()
 }
 
 /// Draws a plot on a canvas of its own.
 fn draw(
     height: u32,
+    key: Vec<(RGBColor, &'static str)>,
     plot: impl FnOnce(&Area<'_>) -> Result<(), DrawingAreaErrorKind<std::io::Error>>,
-) -> anyhow::Result<String> {
+) -> anyhow::Result<Plot> {
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, (WIDTH, height)).into_drawing_area();
@@ -275,5 +257,23 @@ fn draw(
             .and_then(|()| area.present())
             .map_err(|error| anyhow!("cannot draw: {error}"))?;
     }
-    Ok(svg)
+    Ok(Plot { svg, key })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{spoken, unbroken};
+
+    #[test]
+    fn a_line_ends_where_nothing_was_answered() {
+        let points = [(0.5, 1.0), (1.5, 1.0), (4.5, 1.0), (5.5, 1.0)];
+        let runs: Vec<usize> = unbroken(&points).map(<[_]>::len).collect();
+        assert_eq!(runs, [2, 2]);
+    }
+
+    #[test]
+    fn durations_are_told_in_the_unit_that_people_use() {
+        assert_eq!(spoken(100.0), "100 ms");
+        assert_eq!(spoken(10_000.0), "10 s");
+    }
 }
