@@ -18,7 +18,7 @@ mod load;
 mod network;
 mod report;
 
-use std::fs::Permissions;
+use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -80,6 +80,12 @@ pub struct ChaosOptions {
 /// Runs a cluster, the load and the faults, checks, and writes the report.
 /// Tells whether every promise was kept; nothing if a signal stopped the run.
 pub async fn run(options: &ChaosOptions, config: Config) -> anyhow::Result<Option<bool>> {
+    // Better now than after the run.
+    File::options()
+        .create(true)
+        .append(true)
+        .open(&options.report)
+        .with_context(|| format!("cannot write {}", options.report.display()))?;
     let mut signals = StopSignals::install()?;
     let home = Home::make(options.data_dir.as_deref())?;
     let Some(mut grounds) = prepare(options, config, &home, &mut signals).await? else {
@@ -155,20 +161,18 @@ async fn try_out(
     store: Store,
 ) -> anyhow::Result<bool> {
     let cluster_file = ClusterFile::path_in(data_dir);
-    let shop = Shop::new(ClusterFile::read(&cluster_file)?.apis())?;
+    let cluster = ClusterFile::read(&cluster_file)?;
+    let shop = Shop::new(cluster.apis())?;
+    let edges: Vec<usize> = (0..cluster.nodes.len())
+        .filter(|index| cluster.nodes[*index].api.is_some())
+        .collect();
     let admin = Credentials::of_admin(data_dir)?;
     terminal::remark("setting up: products and customers");
-    let orders = u64::from(options.rate) * options.duration.as_secs() / 2;
-    let stage = Stage::set(
-        &shop,
-        &admin,
-        load::clients(shop.nodes()),
-        u32::try_from(orders).unwrap_or(u32::MAX),
-    )
-    .await
-    .context("cannot set up products and customers")?;
+    let stage = Stage::set(&shop, &admin, load::clients(shop.nodes()), options.rate)
+        .await
+        .context("cannot set up products and customers")?;
     let stage = Arc::new(stage);
-    let facts = report::Facts::collect(options, &names, &database);
+    let facts = report::Facts::collect(options, &names, stage.customers.len(), &database);
     let site = Site {
         cluster_file,
         names,
@@ -199,6 +203,7 @@ async fn try_out(
         load::drive(
             &shop,
             &stage,
+            &edges,
             site.clock,
             options.duration,
             options.rate,

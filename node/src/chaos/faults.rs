@@ -42,7 +42,7 @@ pub(super) struct Infliction {
     pub(super) victims: Vec<Victim>,
 }
 
-/// A node that cannot be expected to answer.
+/// A node that a fault strikes in particular.
 #[derive(Clone, Debug)]
 pub(super) struct Victim {
     pub(super) node: usize,
@@ -51,6 +51,25 @@ pub(super) struct Victim {
 }
 
 impl Fault {
+    /// The nodes that it strikes from its beginning to its end; none if it
+    /// strikes all of them, or one after the other.
+    fn struck(&self) -> Vec<usize> {
+        match self.kind {
+            FaultKind::Kill
+            | FaultKind::Pause
+            | FaultKind::Isolate
+            | FaultKind::NoDatabase
+            | FaultKind::Pool => vec![self.node],
+            FaultKind::OneWay | FaultKind::TwoWay => vec![self.node, self.other],
+            FaultKind::DatabaseKill
+            | FaultKind::DatabaseFast
+            | FaultKind::DatabaseImmediate
+            | FaultKind::DatabaseStop
+            | FaultKind::SlowDisk
+            | FaultKind::Rolling => Vec::new(),
+        }
+    }
+
     /// Describes it; nodes are called by their names.
     fn describe(&self, names: &[String]) -> String {
         let seconds = self.lasts.as_secs_f64();

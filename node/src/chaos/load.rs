@@ -51,10 +51,12 @@ pub(super) fn clients(nodes: usize) -> usize {
 }
 
 /// Lets every customer of the stage act for `duration`. Returns the history,
-/// in the order in which operations began.
+/// in the order in which operations began. The nodes of the shop are those of
+/// the cluster that `edges` lists, and are called as they are there.
 pub(super) async fn drive(
     shop: &Shop,
     stage: &Arc<Stage>,
+    edges: &[usize],
     clock: Clock,
     duration: Duration,
     rate: u32,
@@ -73,6 +75,11 @@ pub(super) async fn drive(
     let mut history = Vec::new();
     while let Some(operations) = clients.join_next().await {
         history.extend(operations?);
+    }
+    for operation in &mut history {
+        for attempt in &mut operation.attempts {
+            attempt.node = edges[attempt.node];
+        }
     }
     history.sort_by_key(|operation| operation.began);
     Ok(history)

@@ -15,19 +15,24 @@ mod relay;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context;
 use holdfast_store::Store;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use crate::config::Secret;
 use crate::postgres;
 use crate::private_file;
 use crate::up::Grounds;
 use caller::Callers;
+
+/// How long to wait when the system refuses to accept a connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Where bytes come from and go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -174,20 +179,21 @@ async fn relay_links(
     to: usize,
     address: SocketAddr,
 ) {
-    while let Ok((mut dialer, _)) = listener.accept().await {
+    loop {
+        let Ok((mut dialer, _)) = listener.accept().await else {
+            // For want of descriptors, say: they come back.
+            sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
         let (network, callers) = (network.clone(), Arc::clone(&callers));
         tokio::spawn(async move {
             let Some((from, hello)) = callers.identify(&mut dialer).await else {
                 return;
             };
             let ways = network.ways(Place::Node(from), Place::Node(to));
-            let connect = async {
-                let link = TcpStream::connect(address).await?;
-                link.set_nodelay(true)?;
-                dialer.set_nodelay(true)?;
-                Ok(link)
-            };
-            if let Ok(link) = connect.await as std::io::Result<TcpStream> {
+            if let Ok(link) = TcpStream::connect(address).await {
+                // Where this cannot be set, bytes only arrive later.
+                let _ = link.set_nodelay(true).and_then(|()| dialer.set_nodelay(true));
                 relay::carry(dialer, link, hello, ways).await;
             }
         });
@@ -195,8 +201,12 @@ async fn relay_links(
 }
 
 /// Relays a node's sessions with the database.
-async fn relay_sessions(listener: UnixListener, database: std::path::PathBuf, ways: Ways) {
-    while let Ok((node, _)) = listener.accept().await {
+async fn relay_sessions(listener: UnixListener, database: PathBuf, ways: Ways) {
+    loop {
+        let Ok((node, _)) = listener.accept().await else {
+            sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
         let (database, ways) = (database.clone(), ways.clone());
         tokio::spawn(async move {
             // While the server is down the node's connection breaks, as it

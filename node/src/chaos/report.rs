@@ -35,6 +35,8 @@ pub(super) fn print(evidence: &Evidence, verdicts: &[Verdict]) {
         "served again after",
         "worst",
         "longest without a write",
+        "failed at its nodes",
+        "failed elsewhere",
     ]);
     for recovery in &figures.recoveries {
         table.add_row([
@@ -43,6 +45,8 @@ pub(super) fn print(evidence: &Evidence, verdicts: &[Verdict]) {
             milliseconds(recovery.back.percentile(50)),
             milliseconds(recovery.back.percentile(100)),
             milliseconds(recovery.gap.percentile(100)),
+            recovery.failures.at_victims.to_string(),
+            recovery.failures.elsewhere.to_string(),
         ]);
     }
     terminal::say(table);

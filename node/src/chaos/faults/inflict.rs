@@ -99,13 +99,11 @@ async fn inflict(site: &Site, fault: &Fault) -> (Infliction, Option<anyhow::Erro
         Ok(at) => (at, None),
         Err(error) => (site.clock.now(), Some(error)),
     };
-    if matches!(fault.kind, FaultKind::Kill | FaultKind::Pause) {
-        victims.push(Victim {
-            node: fault.node,
-            from: began,
-            to: recovered,
-        });
-    }
+    victims.extend(fault.struck().into_iter().map(|node| Victim {
+        node,
+        from: began,
+        to: recovered,
+    }));
     let infliction = Infliction {
         kind: fault.kind,
         detail: fault.describe(&site.names),

@@ -69,3 +69,50 @@ fn ways(fault: &Fault, nodes: usize) -> Vec<Way> {
             .collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Place, Way, ways};
+    use crate::chaos::faults::{Fault, FaultKind};
+
+    /// The ways that a fault of node 0, and node 2, blocks among three nodes.
+    fn blocked(kind: FaultKind) -> Vec<Way> {
+        let fault = Fault {
+            kind,
+            node: 0,
+            other: 2,
+            lasts: Duration::ZERO,
+            cuts: false,
+        };
+        ways(&fault, 3)
+    }
+
+    #[test]
+    fn one_way_leaves_the_way_back_open() {
+        assert_eq!(blocked(FaultKind::OneWay), [(Place::Node(0), Place::Node(2))]);
+    }
+
+    #[test]
+    fn an_isolated_node_reaches_the_database_and_no_peer() {
+        let ways = blocked(FaultKind::Isolate);
+        assert_eq!(ways.len(), 4);
+        assert!(
+            ways.iter()
+                .all(|(from, to)| *from != Place::Database && *to != Place::Database)
+        );
+    }
+
+    #[test]
+    fn a_node_without_a_database_reaches_its_peers() {
+        let ways = blocked(FaultKind::NoDatabase);
+        assert_eq!(
+            ways,
+            [
+                (Place::Node(0), Place::Database),
+                (Place::Database, Place::Node(0))
+            ]
+        );
+    }
+}

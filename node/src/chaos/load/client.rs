@@ -245,12 +245,13 @@ impl Client {
         let me = Ask::get("/v1/me").by(&token);
         self.perform_at(ended_at, Action::UseEnded { session }, &me).await;
         sleep(REVOKED_WITHIN).await;
-        self.perform(Action::UseEnded { session }, &me).await;
+        let anywhere = self.rng.random_range(0..self.shop.nodes());
+        self.perform_at(anywhere, Action::UseEnded { session }, &me).await;
     }
 
     async fn perform(&mut self, action: Action, ask: &Ask<'_>) -> (Outcome, Option<Answer>) {
-        let node = self.rng.random_range(0..self.shop.nodes());
-        self.perform_at(node, action, ask).await
+        let home = self.index % self.shop.nodes();
+        self.perform_at(home, action, ask).await
     }
 
     async fn perform_at(&mut self, node: usize, action: Action, ask: &Ask<'_>) -> (Outcome, Option<Answer>) {

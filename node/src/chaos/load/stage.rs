@@ -11,6 +11,8 @@ use crate::shop::{Ask, Shop};
 const PRODUCTS: u32 = 16;
 /// Of these, products that are meant to sell out.
 const HOT: u32 = 4;
+/// More units than any run can sell.
+const PLENTY: u32 = 10_000_000;
 /// How fast demand falls from one product to the next; about that of books.
 const ZIPF_EXPONENT: f64 = 1.1;
 /// What one product costs, in cents.
@@ -36,22 +38,22 @@ pub(in crate::chaos) struct Customer {
 }
 
 impl Stage {
-    /// Makes customers and products. `orders` are expected; the hot products
-    /// have fewer units than that.
+    /// Makes customers and products, for a load of `rate` operations a second:
+    /// the hot products last for seconds, the others for the whole run.
     pub(in crate::chaos) async fn set(
         shop: &Shop,
         admin: &Credentials,
         customers: usize,
-        orders: u32,
+        rate: u32,
     ) -> anyhow::Result<Self> {
         let login = shop.ask(&Ask::post("/v1/auth/login", &admin.login())).await?;
         let seller = login.promised("access_token")?;
         let mut products = Vec::new();
         for number in 0..PRODUCTS {
             let stock = if number < HOT {
-                (orders / (8 * (number + 1))).max(5)
+                (rate / (number + 1)).max(5)
             } else {
-                orders.max(1_000)
+                PLENTY
             };
             products.push(list_product(shop, &seller, number, stock).await?);
         }

@@ -17,7 +17,12 @@ pub(in crate::chaos) struct Facts {
 }
 
 impl Facts {
-    pub(in crate::chaos) fn collect(options: &ChaosOptions, names: &[String], database: &Instance) -> Self {
+    pub(in crate::chaos) fn collect(
+        options: &ChaosOptions,
+        names: &[String],
+        clients: usize,
+        database: &Instance,
+    ) -> Self {
         let profile = if cfg!(debug_assertions) {
             "debug"
         } else {
@@ -44,10 +49,9 @@ impl Facts {
             (
                 "load",
                 format!(
-                    "{} operations/s for {} s by {} clients; unpaid orders expire after {PAYMENT_DEADLINE}",
+                    "{} operations/s for {} s by {clients} clients; unpaid orders expire after {PAYMENT_DEADLINE}",
                     options.rate,
                     options.duration.as_secs(),
-                    crate::chaos::load::clients(names.len()),
                 ),
             ),
             ("nodes", names.join(", ")),

@@ -61,6 +61,8 @@ pub(super) struct Recovery {
     pub(super) back: Distribution,
     /// The longest time around each fault in which no write was acknowledged.
     pub(super) gap: Distribution,
+    /// The requests that failed meanwhile.
+    pub(super) failures: Failures,
 }
 
 /// What a node answered that was no answer.
@@ -71,6 +73,36 @@ pub(super) struct ErrorCount {
     pub(super) count: usize,
     /// Of these, while no fault was on.
     pub(super) in_calm: usize,
+}
+
+/// The requests that failed while a fault was on, its recovery included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Failures {
+    /// At the nodes that it struck.
+    pub(super) at_victims: usize,
+    pub(super) elsewhere: usize,
+}
+
+impl Failures {
+    pub(super) fn during(fault: &Infliction, history: &[Operation]) -> Self {
+        let mut failures = Self::default();
+        for attempt in history.iter().flat_map(|operation| &operation.attempts) {
+            let overlaps = |from, to| attempt.began <= to && attempt.ended >= from;
+            if !attempt.reply.is_error() || !overlaps(fault.began, fault.recovered) {
+                continue;
+            }
+            let at_victim = fault
+                .victims
+                .iter()
+                .any(|victim| victim.node == attempt.node && overlaps(victim.from, victim.to));
+            if at_victim {
+                failures.at_victims += 1;
+            } else {
+                failures.elsewhere += 1;
+            }
+        }
+        failures
+    }
 }
 
 /// All of it.
@@ -162,6 +194,13 @@ fn recoveries(history: &[Operation], inflictions: &[Infliction]) -> Vec<Recovery
                 kind,
                 back: Distribution::of(back),
                 gap: Distribution::of(gap),
+                failures: of_kind.iter().fold(Failures::default(), |sum, fault| {
+                    let failures = Failures::during(fault, history);
+                    Failures {
+                        at_victims: sum.at_victims + failures.at_victims,
+                        elsewhere: sum.elsewhere + failures.elsewhere,
+                    }
+                }),
             })
         })
         .collect()

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use plotters::style::RGBColor;
 
 use super::facts::Facts;
-use super::figures::{Figures, milliseconds};
+use super::figures::{Failures, Figures, milliseconds};
 use super::plots::{self, Plot};
 use crate::chaos::check::{Evidence, Verdict};
 use crate::chaos::history::Reply;
@@ -180,6 +180,7 @@ fn recovery_table(figures: &Figures) -> String {
 fn fault_table(evidence: &Evidence) -> String {
     let seconds = |time: std::time::Duration| format!("{:.2} s", time.as_secs_f64());
     let rows = evidence.inflictions.iter().zip(1_u32..).map(|(fault, number)| {
+        let failures = Failures::during(fault, &evidence.history);
         [
             number.to_string(),
             fault.kind.to_string(),
@@ -187,6 +188,8 @@ fn fault_table(evidence: &Evidence) -> String {
             seconds(fault.began),
             seconds(fault.ended),
             milliseconds(Some(fault.recovered.saturating_sub(fault.ended))),
+            failures.at_victims.to_string(),
+            failures.elsewhere.to_string(),
         ]
     });
     table(
@@ -197,6 +200,8 @@ fn fault_table(evidence: &Evidence) -> String {
             "began",
             "ended",
             "served again after",
+            "failed at its nodes",
+            "failed elsewhere",
         ],
         rows,
     )
