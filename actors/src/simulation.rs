@@ -15,6 +15,7 @@ mod client;
 mod database;
 mod executor;
 mod history;
+mod many;
 mod network;
 mod plan;
 mod process;
@@ -27,11 +28,14 @@ mod world;
 use std::{fmt, sync::Arc};
 
 use holdfast_domain::{
-    JsonObject, Money, OrderStatus, Product, ProductId, ProductStatus, ShardId, Sku, StockLevel, Timestamp, UserId,
+    JsonObject, Money, OrderStatus, Product, ProductId, ProductStatus, ShardId, Sku, StockLevel, Timestamp,
+    UserId,
 };
 use holdfast_store::{OrderRecord, OrderState, model::Model};
 use rand::Rng;
 use uuid::Uuid;
+
+pub use many::simulate_many;
 
 use self::{
     client::Cast,

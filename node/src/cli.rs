@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{audit, chaos, config, dlq, migrate, node, status, up, user};
+use crate::commands::{audit, chaos, config, dlq, migrate, node, simulate, status, up, user};
 
 /// Holdfast: a commerce backend that keeps its word.
 #[derive(Debug, Parser)]
@@ -24,6 +24,7 @@ enum Command {
     Audit(audit::Audit),
     Dlq(dlq::Dlq),
     Chaos(chaos::Chaos),
+    Simulate(simulate::Simulate),
     Config(config::ConfigCommand),
 }
 
@@ -39,6 +40,7 @@ impl Cli {
             Command::Audit(command) => command.run(),
             Command::Dlq(command) => command.run(),
             Command::Chaos(command) => command.run(),
+            Command::Simulate(command) => Ok(command.run()),
             Command::Config(command) => command.run(),
         }
     }

@@ -7,6 +7,7 @@ mod database;
 pub mod dlq;
 pub mod migrate;
 pub mod node;
+pub mod simulate;
 pub mod status;
 pub mod up;
 pub mod user;

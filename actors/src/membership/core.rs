@@ -66,6 +66,8 @@ pub(crate) struct MembershipCore {
     /// Whether the process is to stop: it takes on nothing more.
     is_leaving: bool,
     is_over: bool,
+    /// Whether nothing is left to do for the map as it is, nor will be before something else happens.
+    is_in_line: bool,
 }
 
 impl MembershipCore {
@@ -81,6 +83,7 @@ impl MembershipCore {
             claiming: None,
             is_leaving: false,
             is_over: false,
+            is_in_line: false,
         }
     }
 
@@ -89,6 +92,9 @@ impl MembershipCore {
     pub(crate) fn on(&mut self, now: Duration, event: Event) -> Vec<Effect> {
         if self.is_over {
             return Vec::new();
+        }
+        if !matches!(event, Event::Polled { .. } | Event::PollFailed) {
+            self.is_in_line = false;
         }
         match event {
             Event::Polled {
@@ -133,7 +139,7 @@ impl MembershipCore {
             .collect();
         if map_version > self.map.version() {
             effects.push(Effect::RefreshMap);
-        } else {
+        } else if !self.is_in_line {
             // What has failed before is tried again.
             effects.extend(self.follow_map());
         }
@@ -242,6 +248,7 @@ impl MembershipCore {
         }
         effects.extend(self.holdings.reconcile(&self.map));
         effects.extend(self.holdings.hand_over(&self.map));
+        self.is_in_line = effects.is_empty() && self.claiming.is_none();
         effects
     }
 

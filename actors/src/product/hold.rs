@@ -122,6 +122,9 @@ pub(crate) struct Holds {
     promised_units: u32,
     parked: VecDeque<(Wanted, oneshot::Sender<HoldAnswer>)>,
     next_id: u64,
+    /// Whether units are refused that are merely promised to others: shows that this is noticed.
+    #[cfg(test)]
+    is_ungated: bool,
 }
 
 impl Holds {
@@ -132,6 +135,17 @@ impl Holds {
             promised_units: 0,
             parked: VecDeque::new(),
             next_id: 0,
+            #[cfg(test)]
+            is_ungated: false,
+        }
+    }
+
+    /// Leaves the output gate open.
+    #[cfg(test)]
+    pub(crate) fn ungated(self) -> Self {
+        Self {
+            is_ungated: true,
+            ..self
         }
     }
 
@@ -192,6 +206,10 @@ impl Holds {
     fn decide(&self, wanted: Wanted) -> Decision {
         let committed = self.committed.available();
         let free = committed.saturating_sub(self.promised_units);
+        #[cfg(test)]
+        if self.is_ungated && wanted.units > free {
+            return Decision::Refuse;
+        }
         if wanted.units <= free {
             Decision::Promise
         } else if wanted.units > committed {

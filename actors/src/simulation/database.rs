@@ -67,7 +67,10 @@ impl Levels {
             return true;
         };
         levels.iter().enumerate().any(|(index, level)| {
-            let outdated = levels[index + 1..].iter().filter_map(|later| later.known_since).min();
+            let outdated = levels[index + 1..]
+                .iter()
+                .filter_map(|later| later.known_since)
+                .min();
             level.available < units && level.since <= to && outdated.is_none_or(|at| at >= from)
         })
     }

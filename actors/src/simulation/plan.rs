@@ -8,9 +8,9 @@ use std::{fmt, time::Duration};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 
 /// When the last fault has been mended.
-pub(super) const HEALED: Duration = Duration::from_secs(12);
+pub(super) const HEALED: Duration = Duration::from_secs(6);
 /// When everything that was begun must have come to its end.
-pub(super) const END: Duration = Duration::from_secs(60);
+pub(super) const END: Duration = Duration::from_secs(40);
 
 /// One history's plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,7 +121,7 @@ fn asks(rng: &mut SmallRng, products: usize) -> Vec<Ask> {
             _ => What::Adjust(rng.random_range(0..products), rng.random_range(-3..=5)),
         };
         asks.push(Ask {
-            at: millis(rng, 500, 10_000),
+            at: millis(rng, 300, 5_000),
             what,
         });
     }
@@ -158,11 +158,11 @@ fn fault(rng: &mut SmallRng, nodes: usize, products: usize) -> Fault {
         84..92 => Breakage::Stop(node),
         _ => Breakage::Crash(rng.random_range(0..products)),
     };
-    let at = millis(rng, 300, 9_000);
+    let at = millis(rng, 200, 4_500);
     let longest = u64::try_from((HEALED - at).as_millis()).unwrap_or(u64::MAX);
     Fault {
         at,
-        lasts: millis(rng, 20, longest.min(4_000)),
+        lasts: millis(rng, 20, longest.min(2_500)),
         what,
     }
 }

@@ -23,7 +23,7 @@ use std::{
 use holdfast_domain::{NodeId, OrderId, ProductId, ShardId, Timestamp};
 use holdfast_store::{Lease, NewNode, OrderRecord, Service};
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc};
 
 use self::{
     product::Shelved,
@@ -50,7 +50,7 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// Unfinished orders of each kind that are taken up at once.
 const SWEEP_MAX: u32 = 128;
 /// How long an order may go unpaid.
-const PAYMENT_DEADLINE: Duration = Duration::from_secs(6);
+const PAYMENT_DEADLINE: Duration = Duration::from_secs(3);
 
 /// One start of a node.
 pub(super) struct Process {
@@ -60,7 +60,7 @@ pub(super) struct Process {
     pub(super) group: Group,
     pub(super) id: NodeId,
     map: Mutex<Arc<ShardMap>>,
-    map_version: watch::Sender<i64>,
+    map_changed: Notify,
     shards: Shards,
     products: Mutex<BTreeMap<ProductId, Shelved>>,
     orders: Mutex<BTreeMap<OrderId, Remembered>>,
@@ -93,7 +93,7 @@ impl Process {
             group,
             id: NodeId::mint(now, world.entropy()),
             map: Mutex::default(),
-            map_version: watch::Sender::new(0),
+            map_changed: Notify::new(),
             shards: Shards::default(),
             products: Mutex::default(),
             orders: Mutex::default(),
@@ -126,10 +126,10 @@ impl Process {
         let new = NewNode {
             node_id: self.id,
             name: format!("n{}", self.node),
-            roles: Service::ALL
-                .iter()
+            // Nothing here signs in.
+            roles: [Service::Products, Service::Orders]
                 .map(|service| service.as_str().to_owned())
-                .collect(),
+                .to_vec(),
             api_addr: String::new(),
             link_addr: String::new(),
             proto: 1,
@@ -296,18 +296,15 @@ impl Process {
     }
 
     async fn refresh_map(&self) {
-        let Ok(found) = self
+        let maps = Arc::clone(&self.world.maps);
+        let read = self
             .world
             .database
-            .ask(self.node, |model, _| model.map_load())
-            .await
-        else {
-            return;
-        };
-        let map = Arc::new(ShardMap::from(found));
+            .ask(self.node, move |model, _| maps.read(model));
+        let Ok(map) = read.await else { return };
         if map.version() > self.map().version() {
             *self.map.lock() = Arc::clone(&map);
-            self.map_version.send_replace(map.version());
+            self.map_changed.notify_waiters();
             self.tell(Event::MapChanged(map));
         }
     }

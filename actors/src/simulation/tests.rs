@@ -1,21 +1,118 @@
+//! The simulation itself: that histories keep their promises, and that it would notice if they did not.
+
+use holdfast_store::model::Guards;
+
 use super::*;
 
+/// Histories that the test run tries.
+const HISTORIES: u64 = 10_000;
+/// Histories within which a missing guard must have been noticed.
+const NOTICED_WITHIN: u64 = 2_000;
+
 #[test]
-fn probe() {
-    let from: u64 = std::env::var("SIM_FROM").unwrap_or_default().parse().unwrap_or(0);
-    let to: u64 = std::env::var("SIM_TO").unwrap_or_default().parse().unwrap_or(5);
-    let mut failures = 0;
-    for seed in from..to {
-        let began = std::time::Instant::now();
-        let plan = Plan::of(seed);
-        let told = run(&plan, Switches::default(), false);
-        let took = began.elapsed();
-        if std::env::var("SIM_TIME").is_ok() { println!("seed {seed} {took:?}"); }
-        if !told.breaches.is_empty() {
-            failures += 1;
-            println!("seed {seed} {took:?} {} asks {:?}: {:#?}", plan.asks.len(), plan.faults, told.breaches);
-            if std::env::var("SIM_TRACE").is_ok() { println!("{}", explain(plan, Switches::default())); }
-        }
+fn ten_thousand_histories_keep_every_promise() {
+    if let Some(failure) = simulate_many(0..HISTORIES, || {}) {
+        panic!("{failure}");
     }
-    println!("{failures} failures");
+}
+
+#[test]
+fn a_seed_gives_the_same_history_every_time() {
+    for seed in 0..20 {
+        let plan = Plan::of(seed);
+        let first = run(&plan, Switches::default(), true);
+        let second = run(&plan, Switches::default(), true);
+        assert_eq!(first.trace, second.trace);
+        assert!(first.trace.len() > 10, "seed {seed} is a dull history");
+    }
+}
+
+/// Takes something away, and returns the breaches of the first history that suffers from it.
+fn breaches_without(switches: Switches) -> Vec<String> {
+    let first = (0..NOTICED_WITHIN).find_map(|seed| {
+        let breaches = run(&Plan::of(seed), switches, false).breaches;
+        (!breaches.is_empty()).then_some((seed, breaches))
+    });
+    let (seed, breaches) = first.expect("a missing guard is noticed");
+    println!("noticed by seed {seed}: {}", breaches.join("; "));
+    breaches
+}
+
+#[test]
+fn a_missing_fence_is_noticed() {
+    breaches_without(Switches {
+        guards: Guards {
+            fence: false,
+            ..Guards::default()
+        },
+        ..Switches::default()
+    });
+}
+
+#[test]
+fn a_missing_version_check_is_noticed() {
+    breaches_without(Switches {
+        guards: Guards {
+            versions: false,
+            ..Guards::default()
+        },
+        ..Switches::default()
+    });
+}
+
+#[test]
+fn missing_unique_keys_are_noticed() {
+    breaches_without(Switches {
+        guards: Guards {
+            unique_keys: false,
+            ..Guards::default()
+        },
+        ..Switches::default()
+    });
+}
+
+#[test]
+fn a_missing_compare_and_set_of_orders_is_noticed() {
+    breaches_without(Switches {
+        guards: Guards {
+            order_compare_and_set: false,
+            ..Guards::default()
+        },
+        ..Switches::default()
+    });
+}
+
+#[test]
+fn refusals_that_do_not_wait_are_noticed() {
+    let breaches = breaches_without(Switches {
+        refuses_early: true,
+        ..Switches::default()
+    });
+    assert!(breaches.iter().any(|breach| breach.contains("was told that")));
+}
+
+#[test]
+fn answers_that_do_not_wait_are_noticed() {
+    breaches_without(Switches {
+        answers_early: true,
+        ..Switches::default()
+    });
+}
+
+#[test]
+fn a_failing_plan_is_made_smaller_and_fails_still() {
+    let switches = Switches {
+        refuses_early: true,
+        ..Switches::default()
+    };
+    let fails = |plan: &Plan| !run(plan, switches, false).breaches.is_empty();
+    let failing = (0..NOTICED_WITHIN)
+        .map(Plan::of)
+        .find(fails)
+        .expect("a missing gate is noticed");
+    let smallest = shrink::smallest(failing.clone(), fails);
+    assert!(fails(&smallest));
+    assert!(smallest.asks.len() <= failing.asks.len() && smallest.faults.len() <= failing.faults.len());
+    let told = explain(failing, switches);
+    assert!(!told.breaches.is_empty() && !told.trace.is_empty());
 }

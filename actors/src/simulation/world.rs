@@ -16,7 +16,7 @@ use super::{
     process::Process,
     trace::Trace,
 };
-use crate::{command::Request, entity::Outcome, product::Holds};
+use crate::{command::Request, entity::Outcome, map::ShardMap, product::Holds};
 
 /// How long a node that is asked to stop may take.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
@@ -30,8 +30,27 @@ const RESTART: Duration = Duration::from_millis(50);
 pub(super) struct Switches {
     /// What the store checks.
     pub(super) guards: Guards,
-    /// Whether answers are given, and units refused, before what they rest on is durable.
-    pub(super) gate_is_open: bool,
+    /// Whether units are refused before what makes them short is durable.
+    #[cfg(test)]
+    pub(super) refuses_early: bool,
+    /// Whether answers are given before what they tell of is durable.
+    #[cfg(test)]
+    pub(super) answers_early: bool,
+}
+
+/// The latest version of the cluster map, which all nodes that read it share.
+#[derive(Default)]
+pub(super) struct Maps(Mutex<Arc<ShardMap>>);
+
+impl Maps {
+    /// Reads the map as it stands.
+    pub(super) fn read(&self, model: &Model) -> Arc<ShardMap> {
+        let latest = &mut *self.0.lock();
+        if latest.version() != model.map_version() {
+            *latest = Arc::new(ShardMap::from(model.map_load()));
+        }
+        Arc::clone(latest)
+    }
 }
 
 /// The world of one history.
@@ -40,6 +59,8 @@ pub(super) struct World {
     pub(super) database: Database,
     pub(super) network: Network,
     pub(super) trace: Trace,
+    pub(super) maps: Arc<Maps>,
+    #[cfg(test)]
     switches: Switches,
     /// By node: its process, if one runs.
     processes: Mutex<Vec<Option<Arc<Process>>>>,
@@ -63,6 +84,8 @@ impl World {
             database: Database::new(executor, model),
             network: Network::new(executor),
             trace,
+            maps: Arc::default(),
+            #[cfg(test)]
             switches,
             processes: Mutex::new(vec![None; nodes]),
             drift: drift.collect(),
@@ -78,12 +101,17 @@ impl World {
 
     /// Makes what a product promises by.
     pub(super) fn holds(&self, committed: StockLevel) -> Holds {
+        #[cfg(test)]
+        if self.switches.refuses_early {
+            return Holds::new(committed).ungated();
+        }
         Holds::new(committed)
     }
 
-    /// Tells whether answers do not wait for what they rest on.
+    /// Tells whether answers do not wait for what they tell of.
+    #[cfg(test)]
     pub(super) fn answers_early(&self) -> bool {
-        self.switches.gate_is_open
+        self.switches.answers_early
     }
 
     /// Returns how much time has passed on a node's clock.

@@ -190,6 +190,11 @@ impl Model {
         }
     }
 
+    /// Returns the map's version, which counts its changes.
+    pub fn map_version(&self) -> i64 {
+        self.tables.map_version
+    }
+
     /// Reads the map; see [`Store::map_load`](crate::Store::map_load).
     pub fn map_load(&self) -> ClusterMap {
         let mut shards: Vec<_> = self

@@ -81,7 +81,9 @@ impl Process {
                 Ok(end) => {
                     if matches!(end, BatchEnd::Committed) {
                         for write in &batch.stock {
-                            self.world.database.heard(write.level.product_id, write.level.version);
+                            self.world
+                                .database
+                                .heard(write.level.product_id, write.level.version);
                         }
                     }
                     self.note(|| format!("{}: {end:?}", summary(&batch)));

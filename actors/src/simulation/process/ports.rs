@@ -52,10 +52,12 @@ impl Ports for Process {
         Box::pin(async move {
             let (reply, settled) = oneshot::channel();
             let ticket = Ticket::new(holds, reply);
+            #[cfg(test)]
             let early = self.world.answers_early().then(|| early_answer(&intent));
             self.lane
                 .send(LaneMessage::Submit(Box::new(intent), ticket))
                 .map_err(|_| lane::Fault::Lost)?;
+            #[cfg(test)]
             if let Some(answer) = early {
                 return Ok(answer);
             }
@@ -132,6 +134,7 @@ impl Ports for Process {
     }
 }
 
+#[cfg(test)]
 /// What a lane without an output gate would tell: what it hopes for.
 fn early_answer(intent: &Intent) -> Vec<StockLevel> {
     intent.stock.iter().map(|stock| stock.base).collect()

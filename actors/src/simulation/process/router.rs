@@ -83,11 +83,14 @@ impl Process {
             self.refresh_map().await;
             return Attempt::Nobody;
         };
-        let mut version = self.map_version.subscribe();
         let moved = async {
-            let has_moved = version.wait_for(|_| self.map().reachable_owner(service, shard) != Some(owner));
-            // Ends only with the process, whose requests end with it.
-            drop(has_moved.await);
+            loop {
+                let changed = self.map_changed.notified();
+                if self.map().reachable_owner(service, shard) != Some(owner) {
+                    return;
+                }
+                changed.await;
+            }
         };
         let call = self.call(owner, request.clone(), left);
         match futures_util::future::select(std::pin::pin!(call), std::pin::pin!(moved)).await {
