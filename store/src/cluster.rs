@@ -15,6 +15,7 @@ mod lock;
 mod map;
 mod node;
 mod shard;
+mod vote;
 
 pub use heartbeat::{Beat, HeartbeatConnection, PeerBeat};
 pub use lock::NodeLock;
@@ -22,6 +23,7 @@ pub use map::ClusterMap;
 pub use node::{NewNode, NodeRow, NodeState, UnknownNodeState};
 pub(crate) use shard::LeaseColumns;
 pub use shard::ShardRow;
+pub use vote::Vote;
 
 /// Returns what an incarnation's connections call themselves; declaring it dead ends all of them.
 pub fn application_name(node_id: NodeId) -> String {

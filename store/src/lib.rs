@@ -41,7 +41,7 @@ pub use catalogue::{
 };
 pub use cluster::{
     Beat, ClusterMap, HeartbeatConnection, NewNode, NodeLock, NodeRow, NodeState, PeerBeat, ShardRow,
-    UnknownNodeState, application_name,
+    UnknownNodeState, Vote, application_name,
 };
 pub use consumer::{
     Acceptance, Consequence, ConsumerTask, DeadLetter, DeadLetterFilter, DeadLetterKey, StockAlert,

@@ -164,6 +164,17 @@ impl Store {
         .await
     }
 
+    /// Tells the node of this name to take on nothing more and to hand over what it has; doing it again
+    /// changes nothing. Returns whether there is such a node: one that has joined and is not over.
+    pub async fn node_drain_named(&self, name: &str) -> Result<bool, StoreError> {
+        self.run(async |c| {
+            sqlx::query_scalar!(r#"SELECT node_drain($1) AS "found!""#, name)
+                .fetch_one(c)
+                .await
+        })
+        .await
+    }
+
     /// Ends an incarnation by its own will; waits for its commits in flight. Doing it again changes
     /// nothing. Shards that it still owns become free to claim.
     ///

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use holdfast_domain::{NodeId, ShardId};
-use holdfast_store::{HeartbeatConnection, Lease, NodeLock, NodeState, Service, StoreError};
+use holdfast_store::{HeartbeatConnection, Lease, NodeLock, NodeState, Service, StoreError, Vote};
 
 use crate::shop::{Shop, all_shards, join, new_node};
 
@@ -250,5 +250,69 @@ async fn the_lock_of_a_process_is_free_once_it_is_gone() {
     })
     .await
     .expect("the lock becomes free");
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn a_node_is_told_by_its_name_to_drain_as_often_as_one_likes() {
+    let shop = Shop::open().await;
+    let other = join(&shop.store, "n2").await;
+    let before = shop.store.map_load().await.expect("loads").version;
+    for _ in 0..2 {
+        assert!(shop.store.node_drain_named("n2").await.expect("drains"));
+    }
+    let map = shop.store.map_load().await.expect("loads");
+    assert_eq!(map.version, before + 1);
+    let drained = map.nodes.iter().find(|node| node.node_id == other);
+    assert_eq!(drained.map(|node| node.state), Some(NodeState::Draining));
+    assert!(!shop.store.node_drain_named("n9").await.expect("answers"));
+    shop.store.node_leave(other).await.expect("leaves");
+    assert!(
+        !shop.store.node_drain_named("n2").await.expect("answers"),
+        "it is over"
+    );
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn a_majority_that_cannot_reach_a_node_declares_it_dead() {
+    let shop = Shop::open().await;
+    let (second, third) = (join(&shop.store, "n2").await, join(&shop.store, "n3").await);
+    let vote = async |observer, suspect| {
+        let window = Duration::from_mins(1);
+        let vote = shop.store.node_suspect(observer, suspect, window).await;
+        let Vote {
+            votes,
+            needed,
+            is_dead,
+        } = vote.expect("votes");
+        (votes, needed, is_dead)
+    };
+    // The node that is cut off sees everybody else gone, and each of them sees it gone.
+    assert_eq!(vote(third, shop.node).await, (1, 2, false));
+    assert_eq!(vote(third, second).await, (1, 2, false));
+    assert_eq!(vote(second, third).await, (1, 2, false));
+    assert_eq!(vote(second, third).await, (1, 2, false), "one node has one vote");
+    assert_eq!(vote(shop.node, third).await, (2, 2, true));
+    let refused = shop.store.node_suspect(third, second, LIMIT).await;
+    assert!(matches!(refused, Err(StoreError::Fenced { .. })), "{refused:?}");
+    // The two that are left cannot outvote each other, and the dead one's vote counts no more.
+    assert_eq!(vote(second, shop.node).await, (1, 2, false));
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn votes_expire() {
+    let shop = Shop::open().await;
+    let (second, third) = (join(&shop.store, "n2").await, join(&shop.store, "n3").await);
+    let vote = async |observer, window| {
+        shop.store
+            .node_suspect(observer, third, window)
+            .await
+            .expect("votes")
+    };
+    vote(second, LIMIT).await;
+    let late = vote(shop.node, Duration::ZERO).await;
+    assert_eq!((late.votes, late.is_dead), (0, false));
     shop.close().await;
 }
