@@ -1,4 +1,5 @@
 //! The cluster: requests find their owner, and owners may die.
 
 mod faults;
+mod isolation;
 mod routing;

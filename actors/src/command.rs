@@ -21,8 +21,8 @@ mod session;
 
 pub use account::{AccountCommand, LoggedIn, Login, NewUser, PasswordChange, UserChange};
 pub use budget::{Draw, Grant};
-pub(crate) use news::NEWS_PROTO;
 pub use news::{Changed, News, NodeMessage};
+pub(crate) use news::{MAP_PROTO, NEWS_PROTO};
 pub use order::{OrderCommand, Payable};
 pub use product::{Adjusted, Adjustment, NewProduct, ProductCommand, Reserve, Settle, StockTarget};
 pub use session::{Refresh, SessionCommand};

@@ -66,6 +66,8 @@ async fn handle(shared: &Shared, from: Uuid, frame: &[u8]) -> wire::Reply {
     if header.service == wire::TO_THE_NODE {
         match wire::decode(&body).map_err(unreadable)? {
             NodeMessage::News(news) => shared.caches.hear(&news),
+            NodeMessage::Map if header.map_version > shared.map().version() => shared.refresh_map().await,
+            NodeMessage::Map => {}
         }
         return Ok(Vec::new());
     }

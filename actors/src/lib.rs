@@ -50,6 +50,7 @@ pub mod metrics;
 mod node;
 mod operations;
 mod order;
+mod outbound;
 mod ports;
 mod product;
 mod relay;

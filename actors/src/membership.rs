@@ -10,6 +10,7 @@
 pub(crate) mod heartbeat;
 
 pub(crate) mod core;
+mod isolation;
 mod perform;
 mod placement;
 mod pulse;
@@ -17,12 +18,13 @@ mod suspicion;
 #[cfg(test)]
 mod testing;
 
-use std::time::Instant;
+use std::{collections::HashMap, time::Instant};
 
+use holdfast_domain::NodeId;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 pub(crate) use self::core::Event;
-use self::core::{Claim, Config, MembershipCore};
+use self::core::{Claim, Config, HandOver, MembershipCore};
 pub(crate) use pulse::Pulse;
 
 use crate::node::Shared;
@@ -40,6 +42,8 @@ pub(crate) struct State {
     began: Instant,
     /// When the latest claim was sent.
     claimed_at: Instant,
+    /// Since when the shards for each receiver have been draining.
+    draining_since: HashMap<NodeId, Instant>,
 }
 
 impl Actor for Membership {
@@ -52,6 +56,7 @@ impl Actor for Membership {
         let config = Config {
             me: shared.node_id,
             suspect_after: shared.options.suspect_after,
+            vote_after: shared.options.vote_after,
         };
         // After a failure: shards are open, and some may wait for a hand-over that nobody will end.
         let open = shared.shards.all();
@@ -68,6 +73,7 @@ impl Actor for Membership {
             core: MembershipCore::new(config, &leases),
             began: now,
             claimed_at: now,
+            draining_since: HashMap::new(),
         })
     }
 
@@ -82,21 +88,41 @@ impl Actor for Membership {
         }
         let now = state.began.elapsed();
         let is_poll = matches!(event, Event::Polled { .. });
-        let claimed = match &event {
-            Event::Claimed(Claim::Got(leases)) => leases.len(),
-            _ => 0,
-        };
+        let (claimed, moved) = (claimed_by(&event), moved_by(&event));
         for effect in state.core.on(now, event) {
             self.perform(&myself, state, effect).await;
         }
+        let metrics = &self.shared.metrics.membership;
         if is_poll {
             self.shared.pulse.saw_peers(state.core.peer_ages(now));
         }
-        self.shared
-            .metrics
-            .membership
-            .took_over(claimed, state.claimed_at.elapsed());
+        metrics.took_over(claimed, state.claimed_at.elapsed());
+        if let Some((to, shards)) = moved
+            && let Some(since) = state.draining_since.remove(&to)
+        {
+            metrics.handed_over(shards, since.elapsed());
+        }
         Ok(())
+    }
+}
+
+/// Counts the shards that an event says were claimed.
+fn claimed_by(event: &Event) -> usize {
+    match event {
+        Event::Claimed(Claim::Got(leases)) => leases.len(),
+        _ => 0,
+    }
+}
+
+/// Returns who has got how many shards, if an event says that.
+fn moved_by(event: &Event) -> Option<(NodeId, usize)> {
+    match event {
+        Event::HandedOver {
+            to,
+            hand_over: HandOver::Moved(leases),
+            ..
+        } => Some((*to, leases.len())),
+        _ => None,
     }
 }
 

@@ -29,8 +29,8 @@ use crate::{
     metrics::{self, Metrics},
 };
 
-/// The link protocol that this release speaks: 2 knows messages to a node itself.
-const PROTO: i32 = 2;
+/// The link protocol that this release speaks: 2 knows messages to a node itself, 3 those about the map.
+const PROTO: i32 = 3;
 /// How often a node that leaves looks whether its shards have moved.
 const HAND_OVER_POLL: Duration = Duration::from_millis(20);
 
@@ -187,8 +187,8 @@ impl Node {
         self.shared.begin_draining();
     }
 
-    /// Leaves the cluster: hands its shards to the others, finishes what is in flight, and signs off.
-    pub async fn stop(&self) {
+    /// Hands the node's shards to the others, while it answers on.
+    pub async fn drain(&self) {
         let shared = &self.shared;
         shared.begin_draining();
         match shared.store.node_drain(shared.node_id).await {
@@ -200,6 +200,12 @@ impl Node {
                 );
             }
         }
+    }
+
+    /// Leaves the cluster: hands its shards to the others, finishes what is in flight, and signs off.
+    pub async fn stop(&self) {
+        let shared = &self.shared;
+        self.drain().await;
         let shards = shared.shards.all();
         let limit = shared.options.drain_limit;
         let drained = futures_util::future::join_all(shards.iter().map(|shard| shard.drain(limit))).await;

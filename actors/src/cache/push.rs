@@ -7,12 +7,11 @@ use std::{
 
 use holdfast_domain::NodeId;
 use holdfast_store::Service;
-use uuid::Uuid;
 
 use crate::{
     command::{NEWS_PROTO, News, NodeMessage},
     node::Shared,
-    wire::{self, Header},
+    outbound,
 };
 
 /// The pause between two messages to a peer; a change after a quiet time is told at once.
@@ -44,7 +43,6 @@ fn push(shared: &Shared) {
         .filter(|(service, _, held)| *service == Service::Products && held.owner == Some(shared.node_id))
         .map(|(_, shard, _)| shard.0)
         .collect();
-    let map_version = map.version();
     drop(map);
     let batch = shared.caches.outbox.lock().take(&edges, &shards, Instant::now());
     if batch.has_overflowed {
@@ -52,41 +50,17 @@ fn push(shared: &Shared) {
     }
     for (peer, news) in batch.messages {
         // One for a peer at a time, so there are no more tasks than peers.
-        tokio::spawn(tell(shared.clone(), peer, news, map_version));
+        tokio::spawn(tell(shared.clone(), peer, news));
     }
 }
 
-async fn tell(shared: Shared, peer: NodeId, news: Arc<News>, map_version: i64) {
-    let is_acknowledged = send(&shared, peer, &news, map_version).await;
+async fn tell(shared: Shared, peer: NodeId, news: Arc<News>) {
+    let message = NodeMessage::News((*news).clone());
+    let is_acknowledged = outbound::tell(&shared, peer, &message, PATIENCE).await;
     shared.caches.counters.pushed(is_acknowledged);
     let mut outbox = shared.caches.outbox.lock();
     outbox.told(peer, is_acknowledged);
     if outbox.has_work() {
         shared.caches.news.notify_one();
     }
-}
-
-async fn send(shared: &Shared, peer: NodeId, news: &News, map_version: i64) -> bool {
-    let header = Header {
-        message_id: Uuid::from_bytes(rand::random()),
-        operation_id: None,
-        traceparent: None,
-        budget_ms: u32::try_from(PATIENCE.as_millis()).unwrap_or(u32::MAX),
-        hops: 0,
-        map_version,
-        service: wire::TO_THE_NODE,
-        shard: 0,
-        epoch: 0,
-    };
-    let frame =
-        wire::encode(&NodeMessage::News(news.clone())).and_then(|body| wire::encode_envelope(&header, &body));
-    let frame = match frame {
-        Ok(frame) => frame,
-        Err(error) => {
-            tracing::error!(%error, "a message to a peer could not be encoded");
-            return false;
-        }
-    };
-    let answer = shared.link.call(peer.0, frame, PATIENCE).await;
-    matches!(answer.map(|frame| wire::decode_reply(&frame)), Ok(Ok(Ok(_))))
 }

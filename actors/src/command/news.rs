@@ -1,18 +1,22 @@
 //! What a node says to another node itself, and not to an entity of it.
 //!
-//! It is only sent to a node whose release knows it: see [`NEWS_PROTO`].
+//! It is only sent to a node whose release knows it: see [`NEWS_PROTO`] and [`MAP_PROTO`].
 
 use holdfast_domain::ProductId;
 use serde::{Deserialize, Serialize};
 
 /// The first link protocol whose nodes take a [`NodeMessage`].
 pub(crate) const NEWS_PROTO: i32 = 2;
+/// The first one whose nodes take a [`NodeMessage::Map`].
+pub(crate) const MAP_PROTO: i32 = 3;
 
 /// A message to a node itself. Its answer says nothing but that it came.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NodeMessage {
     /// Some of what the sender owns is not as it was.
     News(News),
+    /// The cluster map is at the version that the header names.
+    Map,
 }
 
 /// What is out of date, as the owner says: a hint, which may be late, lost or told twice.
@@ -62,7 +66,7 @@ mod tests {
             lists: true,
         });
         let everything = NodeMessage::News(News::Everything { shards: vec![0, 255] });
-        let golden: [(NodeMessage, &[u8]); 2] = [
+        let golden: [(NodeMessage, &[u8]); 3] = [
             (
                 changed,
                 &[
@@ -77,6 +81,7 @@ mod tests {
                 ],
             ),
             (everything, &[1, 0, 1, 2, 0, 255]),
+            (NodeMessage::Map, &[1, 1]),
         ];
         for (message, bytes) in golden {
             let frame = wire::encode(&message).expect("it can be encoded");

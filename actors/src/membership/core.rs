@@ -6,7 +6,7 @@
 //!
 //! # Invariants
 //! - An effect that waits for the database is never asked for twice at a time: one claim, one
-//!   declaration and one lock for each peer, one hand-over for each receiver.
+//!   declaration, one vote and one lock for each peer, one hand-over for each receiver.
 //! - A result may come late, twice or not at all. A late one is compared with the epochs that are held
 //!   now; a lost one costs time, since every poll looks again at what remains to be done.
 //! - Nothing here is trusted with safety: Postgres decides who is dead and who owns what.
@@ -27,17 +27,19 @@ use holdfast_domain::NodeId;
 use holdfast_store::{Lease, NodeState};
 
 pub(crate) use effect::Effect;
-pub(crate) use event::{Claim, Declaration, Event, HandOver, Lock};
+pub(crate) use event::{Ballot, Claim, Declaration, Event, HandOver, Lock};
 
 use self::holdings::Holdings;
 use super::{
+    isolation::{Isolation, VOTE_WINDOW},
     placement,
     suspicion::{Suspect, Suspicion},
 };
 use crate::map::ShardMap;
 
-/// How often a lost peer's lock is tried: its session ends a moment after its process.
-const LOCK_TRIES: u32 = 10;
+/// How often a lost peer's lock is tried. Its sessions end a moment after its process, on a busy machine
+/// some moments; after a second of trying the heartbeat tells as well.
+const LOCK_TRIES: u32 = 40;
 /// The pause between two tries.
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
@@ -48,6 +50,8 @@ pub(crate) struct Config {
     pub(crate) me: NodeId,
     /// How long a peer's heartbeat may stand still before it is suspected.
     pub(crate) suspect_after: Duration,
+    /// How long a peer may be without a session before it is voted against.
+    pub(crate) vote_after: Duration,
 }
 
 /// The membership's state machine.
@@ -56,11 +60,14 @@ pub(crate) struct MembershipCore {
     config: Config,
     map: Arc<ShardMap>,
     suspicion: Suspicion,
+    isolation: Isolation,
     holdings: Holdings,
     /// Peers whose locks are being tried, and how often they were held.
     locks: BTreeMap<NodeId, u32>,
     /// Peers that are being declared dead.
     declaring: BTreeSet<NodeId>,
+    /// Peers that are being voted against.
+    voting: BTreeSet<NodeId>,
     /// The version of the map from which the claim under way was computed.
     claiming: Option<i64>,
     /// Whether the process is to stop: it takes on nothing more.
@@ -77,9 +84,11 @@ impl MembershipCore {
             config,
             map: Arc::default(),
             suspicion: Suspicion::new(config.suspect_after),
+            isolation: Isolation::new(config.vote_after),
             holdings: Holdings::new(config.me, open),
             locks: BTreeMap::new(),
             declaring: BTreeSet::new(),
+            voting: BTreeSet::new(),
             claiming: None,
             is_leaving: false,
             is_over: false,
@@ -102,8 +111,11 @@ impl MembershipCore {
                 ..
             } => self.supersede(),
             Event::Polled {
-                map_version, peers, ..
-            } => self.polled(now, map_version, &peers),
+                map_version,
+                peers,
+                linked,
+                ..
+            } => self.polled(now, map_version, &peers, &linked),
             Event::PollFailed => {
                 self.suspicion.poll_failed(now);
                 Vec::new()
@@ -112,6 +124,7 @@ impl MembershipCore {
             Event::LinkDown(peer) => self.link_down(peer),
             Event::LockTried { peer, lock } => self.lock_tried(peer, lock),
             Event::DeclaredDead { peer, declaration } => self.declared(peer, declaration),
+            Event::Voted { peer, ballot } => self.voted(peer, ballot),
             Event::Claimed(claim) => self.claimed(claim),
             Event::OpenFailed(leases) => {
                 self.holdings.forget(&leases);
@@ -131,12 +144,19 @@ impl MembershipCore {
         self.suspicion.ages(now)
     }
 
-    fn polled(&mut self, now: Duration, map_version: i64, peers: &[(NodeId, i64)]) -> Vec<Effect> {
+    fn polled(
+        &mut self,
+        now: Duration,
+        map_version: i64,
+        peers: &[(NodeId, i64)],
+        linked: &[NodeId],
+    ) -> Vec<Effect> {
         let suspects = self.suspicion.polled(now, peers);
         let mut effects: Vec<Effect> = suspects
             .into_iter()
             .filter_map(|suspect| self.declare(suspect))
             .collect();
+        effects.extend(self.vote(now, peers, linked));
         if map_version > self.map.version() {
             effects.push(Effect::RefreshMap);
         } else if !self.is_in_line {
@@ -163,8 +183,36 @@ impl MembershipCore {
     fn declared(&mut self, peer: NodeId, declaration: Declaration) -> Vec<Effect> {
         self.declaring.remove(&peer);
         match declaration {
-            Declaration::Dead => vec![Effect::RefreshMap],
+            Declaration::Dead => vec![Effect::SpreadMap],
             Declaration::Alive | Declaration::Unknown => Vec::new(),
+        }
+    }
+
+    /// Votes against peers that live but cannot be reached, once this node serves itself.
+    fn vote(&mut self, now: Duration, peers: &[(NodeId, i64)], linked: &[NodeId]) -> Vec<Effect> {
+        let serves = |id| {
+            let standing = self.map.standing_of(id);
+            matches!(standing, Some(NodeState::Active | NodeState::Draining))
+        };
+        let without_session: Vec<NodeId> = peers
+            .iter()
+            .map(|(peer, _)| *peer)
+            .filter(|peer| serves(self.config.me) && serves(*peer) && !linked.contains(peer))
+            .collect();
+        let mut votes = self.isolation.polled(now, &without_session);
+        votes.retain(|peer| self.voting.insert(*peer));
+        let vote = |peer| Effect::Vote {
+            peer,
+            window: VOTE_WINDOW,
+        };
+        votes.into_iter().map(vote).collect()
+    }
+
+    fn voted(&mut self, peer: NodeId, ballot: Ballot) -> Vec<Effect> {
+        self.voting.remove(&peer);
+        match ballot {
+            Ballot::Dead => vec![Effect::SpreadMap],
+            Ballot::Counted | Ballot::Unknown => Vec::new(),
         }
     }
 
@@ -211,12 +259,15 @@ impl MembershipCore {
         let mut effects = match claim {
             Claim::Got(leases) => {
                 let new = self.holdings.take(leases);
-                vec![Effect::Open(new), Effect::RefreshMap]
+                if new.is_empty() {
+                    vec![Effect::RefreshMap]
+                } else {
+                    vec![Effect::Open(new), Effect::SpreadMap]
+                }
             }
             Claim::Refused => vec![Effect::RefreshMap],
             Claim::Unknown => Vec::new(),
         };
-        effects.retain(|effect| !matches!(effect, Effect::Open(leases) if leases.is_empty()));
         // What has become free meanwhile had to wait for this claim to end.
         if computed_from.is_some_and(|version| version < self.map.version()) {
             effects.extend(self.follow_map());

@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use holdfast_domain::NodeId;
 use holdfast_store::{HeartbeatConnection, NodeLock, NodeState, StoreError};
 use tokio_util::sync::CancellationToken;
 
@@ -108,11 +109,11 @@ async fn beat_for_life(node: &Weak<Inner>, switch: &Switch) {
         if matches!(error, StoreError::Fenced { .. }) {
             // Its row is gone: a newer incarnation of this name has joined.
             if let Some(shared) = node.upgrade() {
-                let (map_version, peers) = (0, Vec::new());
                 shared.tell_membership(Event::Polled {
-                    map_version,
+                    map_version: 0,
                     state: NodeState::Dead,
-                    peers,
+                    peers: Vec::new(),
+                    linked: Vec::new(),
                 });
             }
             return;
@@ -149,6 +150,7 @@ async fn beat_until_error(
                 map_version: beat.map_version,
                 state: beat.state,
                 peers: peers.map(|peer| (peer.node_id, peer.seq)).collect(),
+                linked: shared.link.connected().into_iter().map(NodeId).collect(),
             });
         }
         drop(shared);

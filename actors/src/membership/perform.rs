@@ -4,17 +4,17 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use holdfast_domain::{NodeId, ShardId};
-use holdfast_store::{Lease, Service, StoreError};
+use holdfast_store::{Lease, Service, StoreError, Vote};
 use ractor::ActorRef;
 
 use super::{
     Membership, State,
-    core::{Claim, Declaration, Effect, Event, HandOver, Lock},
+    core::{Ballot, Claim, Declaration, Effect, Event, HandOver, Lock},
     suspicion::Suspect,
 };
 use crate::{
     node::{Ended, Shared},
-    order,
+    order, outbound,
     shard::Shard,
 };
 
@@ -27,6 +27,10 @@ impl Membership {
         let shared = self.shared.clone();
         match effect {
             Effect::RefreshMap => drop(tokio::spawn(async move { shared.refresh_map().await })),
+            Effect::SpreadMap => drop(tokio::spawn(async move {
+                shared.refresh_map().await;
+                outbound::spread_map(&shared).await;
+            })),
             Effect::DeclareDead(suspect) => tell(myself, declare_dead(shared, suspect)),
             Effect::TryLock {
                 peer,
@@ -36,6 +40,10 @@ impl Membership {
                 tokio::time::sleep(after).await;
                 let lock = try_lock(&shared, peer, lock_key).await;
                 Event::LockTried { peer, lock }
+            }),
+            Effect::Vote { peer, window } => tell(myself, async move {
+                let ballot = vote(&shared, peer, window).await;
+                Event::Voted { peer, ballot }
             }),
             Effect::Claim(wanted) => {
                 state.claimed_at = Instant::now();
@@ -51,7 +59,10 @@ impl Membership {
                 }
             }
             Effect::Close(leases) => leases.into_iter().for_each(|lease| shared.shards.close(lease)),
-            Effect::Drain { leases, to } => tell(myself, drain(shared, leases, to)),
+            Effect::Drain { leases, to } => {
+                state.draining_since.insert(to, Instant::now());
+                tell(myself, drain(shared, leases, to));
+            }
             Effect::HandOver { leases, to } => tell(myself, hand_over(shared, leases, to)),
             Effect::Resume(leases) => open_under(&shared, &leases).for_each(|shard| shard.resume()),
             Effect::End => {
@@ -76,8 +87,8 @@ async fn declare_dead(shared: Shared, suspect: Suspect) -> Event {
     let declaration = match shared.store.node_declare_dead(peer, seq).await {
         Ok(true) => {
             shared.metrics.membership.declared_dead();
-            let name = shared.map().node(peer).map(|node| node.name.clone());
-            tracing::warn!(node = name.as_deref().unwrap_or("?"), incarnation = %peer, "declared dead");
+            let node = name_of(&shared, peer);
+            tracing::warn!(node, incarnation = %peer, "declared dead");
             Declaration::Dead
         }
         Ok(false) => Declaration::Alive,
@@ -90,6 +101,34 @@ async fn declare_dead(shared: Shared, suspect: Suspect) -> Event {
         }
     };
     Event::DeclaredDead { peer, declaration }
+}
+
+/// Returns a node's name, for the log.
+fn name_of(shared: &Shared, peer: NodeId) -> String {
+    let map = shared.map();
+    map.node(peer)
+        .map_or_else(|| "?".to_owned(), |node| node.name.clone())
+}
+
+async fn vote(shared: &Shared, peer: NodeId, window: Duration) -> Ballot {
+    match shared.store.node_suspect(shared.node_id, peer, window).await {
+        Ok(Vote {
+            votes,
+            needed,
+            is_dead,
+        }) => {
+            let node = name_of(shared, peer);
+            tracing::warn!(node, incarnation = %peer, votes, needed, is_dead, "cannot be reached");
+            if is_dead { Ballot::Dead } else { Ballot::Counted }
+        }
+        Err(error) => {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a vote against a node could not be given"
+            );
+            Ballot::Unknown
+        }
+    }
 }
 
 async fn try_lock(shared: &Shared, peer: NodeId, lock_key: i64) -> Lock {
@@ -159,11 +198,8 @@ async fn drain(shared: Shared, leases: Vec<Lease>, to: NodeId) -> Event {
 }
 
 async fn hand_over(shared: Shared, asked: Vec<Lease>, to: NodeId) -> Event {
-    let began = Instant::now();
     let hand_over = match shared.store.shards_hand_over(&asked, to).await {
         Ok(moved) => {
-            let metrics = &shared.metrics.membership;
-            metrics.handed_over(moved.len(), began.elapsed());
             tracing::info!(moved = moved.len(), %to, "handed over shards");
             HandOver::Moved(moved)
         }

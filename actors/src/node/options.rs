@@ -42,6 +42,9 @@ pub struct NodeOptions {
     pub heartbeat_interval: Duration,
     /// How long a peer's heartbeat may stand still before it is suspected.
     pub suspect_after: Duration,
+    /// How long a peer may be without a session, though its heart beats, before this node votes
+    /// against it.
+    pub vote_after: Duration,
     /// How long a request may look for its owner, all attempts together.
     pub call_budget: Duration,
     /// How long requests in flight may take when the node or a shard is drained.
@@ -95,6 +98,7 @@ impl NodeOptions {
             api_advertise: String::new(),
             heartbeat_interval: Duration::from_millis(200),
             suspect_after: Duration::from_secs(1),
+            vote_after: Duration::from_secs(3),
             call_budget: Duration::from_secs(2),
             drain_limit: Duration::from_secs(3),
             entity_in_flight: 1_024,

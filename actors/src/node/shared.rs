@@ -242,8 +242,10 @@ impl Inner {
         self.tell_membership(membership::Event::DrainRequested);
     }
 
+    /// Tells whether this node takes on nothing more: it is to stop, or an operator has said so.
     pub(crate) fn is_draining(&self) -> bool {
-        self.is_draining.load(Ordering::Acquire)
+        let was_told = self.map().standing_of(self.node_id) == Some(NodeState::Draining);
+        was_told || self.is_draining.load(Ordering::Acquire)
     }
 
     /// Ends the node's membership; the first reason stands.

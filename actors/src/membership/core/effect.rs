@@ -12,6 +12,8 @@ use crate::membership::suspicion::Suspect;
 pub(crate) enum Effect {
     /// Read the map; a newer one comes back as [`Event::MapChanged`](super::Event::MapChanged).
     RefreshMap,
+    /// Read the map, which this node has just changed, and tell the peers that there is a newer one.
+    SpreadMap,
     /// Declare a peer dead; [`Event::DeclaredDead`](super::Event::DeclaredDead).
     DeclareDead(Suspect),
     /// Try a peer's lock, after a pause; [`Event::LockTried`](super::Event::LockTried).
@@ -22,6 +24,14 @@ pub(crate) enum Effect {
         lock_key: i64,
         /// The pause.
         after: Duration,
+    },
+    /// Say that a peer cannot be reached, and declare it dead if a majority has said so within the
+    /// window; [`Event::Voted`](super::Event::Voted).
+    Vote {
+        /// The peer.
+        peer: NodeId,
+        /// How old a vote may be to count.
+        window: Duration,
     },
     /// Claim shards that nobody living owns; [`Event::Claimed`](super::Event::Claimed).
     Claim(Vec<(Service, ShardId)>),

@@ -18,6 +18,8 @@ pub(crate) enum Event {
         state: NodeState,
         /// The sequence numbers of all other incarnations that are not over.
         peers: Vec<(NodeId, i64)>,
+        /// The peers that this node has a session with.
+        linked: Vec<NodeId>,
     },
     /// The database could not be asked.
     PollFailed,
@@ -38,6 +40,13 @@ pub(crate) enum Event {
         peer: NodeId,
         /// What became of it.
         declaration: Declaration,
+    },
+    /// A peer was voted against.
+    Voted {
+        /// The peer.
+        peer: NodeId,
+        /// What became of it.
+        ballot: Ballot,
     },
     /// Shards were to be claimed.
     Claimed(Claim),
@@ -86,6 +95,17 @@ pub(crate) enum Declaration {
     Dead,
     /// The peer has beaten since, or is over already.
     Alive,
+    /// The database could not be asked, or did not answer.
+    Unknown,
+}
+
+/// What became of a vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ballot {
+    /// It counts, but too few have said the same.
+    Counted,
+    /// The peer is over, by this vote or before.
+    Dead,
     /// The database could not be asked, or did not answer.
     Unknown,
 }

@@ -13,6 +13,7 @@ fn core() -> MembershipCore {
     let config = Config {
         me: id(1),
         suspect_after: Duration::from_secs(1),
+        vote_after: Duration::from_secs(3),
     };
     MembershipCore::new(config, &[])
 }
@@ -26,6 +27,7 @@ fn polled(map_version: i64, peers: &[(u8, i64)]) -> Event {
         map_version,
         state: NodeState::Active,
         peers: peers.iter().map(|(peer, seq)| (id(*peer), *seq)).collect(),
+        linked: peers.iter().map(|(peer, _)| id(*peer)).collect(),
     }
 }
 
@@ -88,7 +90,7 @@ fn what_nobody_owns_is_claimed_once_at_a_time_and_opened_when_it_was_got() {
         .map(|(service, shard)| lease(*service, *shard, 2))
         .collect();
     let done = core.on(NOW, Event::Claimed(Claim::Got(got.clone())));
-    assert_eq!(done, vec![Effect::Open(got), Effect::RefreshMap]);
+    assert_eq!(done, vec![Effect::Open(got), Effect::SpreadMap]);
     // Until the map is read, what was got is not claimed again.
     assert_eq!(claim_of(&core.on(NOW, polled(1, &[]))).len(), 763);
 }
@@ -117,7 +119,7 @@ fn a_death_during_a_claim_is_followed_when_the_claim_has_ended() {
         .map(|(service, shard)| lease(*service, *shard, 2))
         .collect();
     let effects = core.on(NOW, Event::Claimed(Claim::Got(got)));
-    let [Effect::Open(_), Effect::RefreshMap, Effect::Claim(second)] = &effects[..] else {
+    let [Effect::Open(_), Effect::SpreadMap, Effect::Claim(second)] = &effects[..] else {
         panic!("{effects:?}");
     };
     assert_eq!(first.len() + second.len(), 768);
@@ -151,7 +153,7 @@ fn a_standing_heartbeat_is_declared_dead_once_at_a_time() {
     assert_eq!(core.on(NOW, told(Declaration::Unknown)), Vec::new());
     let again = core.on(TICK * 7, polled(1, &[(2, 7)]));
     assert_eq!(again, vec![Effect::DeclareDead(suspect)]);
-    assert_eq!(core.on(NOW, told(Declaration::Dead)), vec![Effect::RefreshMap]);
+    assert_eq!(core.on(NOW, told(Declaration::Dead)), vec![Effect::SpreadMap]);
 }
 
 #[test]
@@ -321,6 +323,7 @@ fn a_node_that_was_declared_dead_ends_and_says_nothing_more() {
         map_version: 1,
         state: NodeState::Dead,
         peers: Vec::new(),
+        linked: Vec::new(),
     };
     let mut core = owner_of_all();
     assert_eq!(core.on(NOW, dead), vec![Effect::End]);
@@ -336,8 +339,54 @@ fn a_core_that_begins_anew_keeps_the_shards_that_are_open() {
     let config = Config {
         me: id(1),
         suspect_after: NOW,
+        vote_after: NOW,
     };
     let mut core = MembershipCore::new(config, &[one]);
     let effects = learn(&mut core, map(active(1), Some(id(1))));
     assert!(matches!(&effects[..], [Effect::Open(leases)] if leases.len() == 767));
+}
+
+#[test]
+fn a_peer_that_beats_but_cannot_be_reached_is_voted_against_once_at_a_time() {
+    let mut core = core();
+    learn(&mut core, map(active(3), Some(id(2))));
+    let mut tick = 0_i32;
+    let mut poll = |core: &mut MembershipCore| {
+        tick += 1;
+        let cut_off = Event::Polled {
+            map_version: 1,
+            state: NodeState::Active,
+            peers: vec![(id(2), i64::from(tick)), (id(3), i64::from(tick))],
+            linked: vec![id(3)],
+        };
+        core.on(TICK * tick.unsigned_abs(), cut_off)
+    };
+    let votes: Vec<_> = (0..30).flat_map(|_| poll(&mut core)).collect();
+    let vote = Effect::Vote {
+        peer: id(2),
+        window: VOTE_WINDOW,
+    };
+    assert_eq!(votes, vec![vote.clone()]);
+    let told = |ballot| Event::Voted { peer: id(2), ballot };
+    assert_eq!(core.on(NOW, told(Ballot::Counted)), Vec::new());
+    let votes: Vec<_> = (0..5).flat_map(|_| poll(&mut core)).collect();
+    assert_eq!(votes, vec![vote], "the vote is renewed");
+    assert_eq!(core.on(NOW, told(Ballot::Dead)), vec![Effect::SpreadMap]);
+}
+
+#[test]
+fn a_node_that_only_joins_has_no_vote() {
+    let mut core = core();
+    let mut nodes = active(3);
+    nodes[0].state = NodeState::Joining;
+    learn(&mut core, map(nodes, Some(id(2))));
+    for tick in 0..30 {
+        let alone = Event::Polled {
+            map_version: 1,
+            state: NodeState::Joining,
+            peers: vec![(id(2), i64::from(tick)), (id(3), i64::from(tick))],
+            linked: Vec::new(),
+        };
+        assert_eq!(core.on(TICK * tick, alone), Vec::new());
+    }
 }

@@ -1,0 +1,63 @@
+//! Nodes that reach Postgres but not their peers.
+
+use std::time::Duration;
+
+use holdfast_actors::{
+    Ended,
+    link::{Direction, FaultState},
+};
+
+use crate::harness::{Cluster, eventually};
+
+/// How long a vote takes at most: until sessions are missed, and some renewals.
+const VOTED_WITHIN: Duration = Duration::from_secs(15);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_cut_off_from_its_peers_is_outvoted_and_they_serve_what_it_had() {
+    let cluster = Cluster::start(3).await;
+    let mug = cluster.seller("seller").await.lists("mug", 100).await;
+    let owner = cluster.owner_of_product(&mug).await;
+    let cut_off = &cluster.node(owner).node;
+    let faults = cut_off.link().faults();
+    for direction in [Direction::Inbound, Direction::Outbound] {
+        faults.set(None, direction, FaultState::Cut);
+    }
+    // Its heart beats: only the others' word ends it, and its own ends none of them.
+    let ended = tokio::time::timeout(VOTED_WITHIN, cut_off.ended()).await;
+    assert_eq!(ended, Ok(Ended::Superseded));
+    let buyer = cluster.sign_up("buyer").await;
+    let other = cluster.api((owner + 1) % 3).to_owned();
+    eventually("the others serve what it had", || async {
+        let answer = buyer.at(&other).orders(&[(&mug, 1)]).await;
+        (answer.status == 201).then_some(())
+    })
+    .await;
+    let nodes = cluster.store.nodes().await.expect("nodes");
+    let living = nodes.iter().filter(|node| !node.state.is_over()).count();
+    assert_eq!(living, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_nodes_without_a_session_neither_is_outvoted() {
+    let cluster = Cluster::start_tuned(2, |options| options.vote_after = Duration::from_millis(200)).await;
+    let mug = cluster.seller("seller").await.lists("mug", 100).await;
+    let owner = cluster.owner_of_product(&mug).await;
+    let faults = cluster.node(owner).node.link().faults();
+    for direction in [Direction::Inbound, Direction::Outbound] {
+        faults.set(None, direction, FaultState::Cut);
+    }
+    eventually("both have voted", || async {
+        (cluster.count("SELECT count(*) FROM suspicion").await == 2).then_some(())
+    })
+    .await;
+    let buyer = cluster.stranger(owner).sign_up("buyer").await;
+    buyer.orders(&[(&mug, 1)]).await.expect(201);
+    let nodes = cluster.store.nodes().await.expect("nodes");
+    assert!(nodes.iter().all(|node| !node.state.is_over()), "{nodes:?}");
+    faults.heal();
+    let other = buyer.at(cluster.api(owner + 1));
+    eventually("both reach each other again", || async {
+        (other.orders(&[(&mug, 1)]).await.status == 201).then_some(())
+    })
+    .await;
+}
