@@ -24,7 +24,7 @@ use crate::{account, events, operations, order, product};
         (name = "stock", description = "How many units there are, how many are promised, and the ledger that explains both."),
         (name = "orders", description = "From placing to shipping."),
         (name = "events", description = "What happens in the shop, while it happens."),
-        (name = "operations", description = "Running the shop. `/v1/cluster` and `/metrics` are on the operations listener only."),
+        (name = "operations", description = "Running the shop. `/v1/cluster`, what is below it, and `/metrics` are on the operations listener only."),
     ),
     paths(
         account::register, account::login, account::refresh, account::logout, account::logout_all, account::me,
@@ -35,7 +35,7 @@ use crate::{account, events, operations, order, product};
         order::place, order::get, order::list, order::edit, order::events, order::pay, order::cancel, order::fulfil,
         events::events,
         operations::livez, operations::readyz, operations::openapi, operations::docs, operations::docs_file,
-        operations::problem, operations::cluster, operations::metrics,
+        operations::problem, operations::cluster, operations::drain, operations::metrics,
     ),
     components(schemas(
         schema::Problem, schema::CloudEvent, schema::ProductSortName, schema::ProductStatusName, schema::OrderRoleName, schema::OrderStatusName,

@@ -6,7 +6,7 @@ mod health;
 mod metrics;
 mod problems;
 
-pub(crate) use cluster::__path_cluster;
+pub(crate) use cluster::{__path_cluster, __path_drain};
 pub(crate) use docs::{__path_docs, __path_docs_file, __path_openapi};
 pub(crate) use health::{__path_livez, __path_readyz};
 pub(crate) use metrics::__path_metrics;
@@ -29,7 +29,12 @@ pub(crate) fn api_routes(edge: &Edge) -> Vec<Route> {
 /// Lists the routes of the operations listener.
 pub(crate) fn ops_routes(edge: &Edge) -> Vec<Route> {
     let mut routes = probes(edge);
-    routes.extend([cluster::route(edge), metrics::route(edge), problems::route()]);
+    routes.extend([
+        cluster::route(edge),
+        cluster::drain_route(edge),
+        metrics::route(edge),
+        problems::route(),
+    ]);
     routes
 }
 

@@ -39,6 +39,9 @@ macro_rules! segment {
     (ProblemName) => {
         "{type}"
     };
+    (NodeName) => {
+        "{name}"
+    };
     (FileName) => {
         "{file}"
     };

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{audit, chaos, config, dlq, migrate, node, simulate, status, up, user};
+use crate::commands::{audit, chaos, config, dlq, drain, migrate, node, simulate, status, up, user};
 
 /// Holdfast: a commerce backend that keeps its word.
 #[derive(Debug, Parser)]
@@ -19,6 +19,7 @@ enum Command {
     Up(up::Up),
     Node(node::Node),
     Status(status::Status),
+    Drain(drain::Drain),
     Migrate(migrate::Migrate),
     User(user::User),
     Audit(audit::Audit),
@@ -35,6 +36,7 @@ impl Cli {
             Command::Up(command) => command.run(),
             Command::Node(command) => command.run(),
             Command::Status(command) => command.run(),
+            Command::Drain(command) => command.run(),
             Command::Migrate(command) => command.run(),
             Command::User(command) => command.run(),
             Command::Audit(command) => command.run(),

@@ -5,6 +5,7 @@ pub mod chaos;
 pub mod config;
 mod database;
 pub mod dlq;
+pub mod drain;
 pub mod migrate;
 pub mod node;
 pub mod simulate;

@@ -13,11 +13,11 @@ use holdfast_actors::{Ended, Node};
 use holdfast_http::{Edge, EdgeHandle};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 pub use options::{hashing_options, node_options};
 
-use crate::config::Config;
+use crate::config::{Config, TimeoutSettings};
 use crate::signals::StopSignals;
 use crate::up::NodePlan;
 use options::edge_options;
@@ -48,8 +48,8 @@ pub async fn run(config: &Config, plan: &NodePlan) -> anyhow::Result<()> {
             },
             signal = signals.next() => {
                 tracing::info!(signal, "draining");
-                let left = leave(edge, &node, config.timeouts.drain);
-                let limit = config.timeouts.drain + STOP_MARGIN;
+                let left = leave(edge, &node, &config.timeouts);
+                let limit = config.timeouts.drain_notice + config.timeouts.drain + STOP_MARGIN;
                 if timeout(limit, left).await.is_err() {
                     // Nothing acknowledged is lost: the others take over as
                     // they would after a crash.
@@ -61,11 +61,12 @@ pub async fn run(config: &Config, plan: &NodePlan) -> anyhow::Result<()> {
     }
 }
 
-/// Lets requests finish while the shards are still served, then hands these
-/// over.
-async fn leave(edge: EdgeHandle, node: &Node, grace: Duration) {
+/// Hands the shards over while the edge still answers, and says for a while
+/// that it is not ready; then lets requests finish, and leaves.
+async fn leave(edge: EdgeHandle, node: &Node, timeouts: &TimeoutSettings) {
     node.begin_draining();
-    edge.shutdown(grace).await;
+    tokio::join!(sleep(timeouts.drain_notice), node.drain());
+    edge.shutdown(timeouts.drain).await;
     node.stop().await;
 }
 

@@ -202,7 +202,10 @@ impl Cluster {
 
     /// Drains the nodes and stops the database last.
     pub(crate) async fn stop(self, signals: &mut StopSignals) -> anyhow::Result<()> {
-        self.supervisor.stop(self.config.timeouts.drain, signals).await
+        let timeouts = &self.config.timeouts;
+        self.supervisor
+            .stop(timeouts.drain_notice + timeouts.drain, signals)
+            .await
     }
 
     async fn run_until_it_fails(&mut self) -> anyhow::Result<()> {

@@ -17,20 +17,20 @@ use tokio::task::JoinSet;
 use crate::harness::{Cluster, Person, eventually, random_key};
 
 /// Buyers that order until they are told to stop, and what they were told.
-struct Load {
+pub(super) struct Load {
     stop: Arc<AtomicBool>,
     buyers: JoinSet<Ledger>,
 }
 
 /// What a buyer was told: the order of each key, and keys whose outcome stayed unknown.
 #[derive(Default)]
-struct Ledger {
+pub(super) struct Ledger {
     acknowledged: BTreeMap<String, String>,
-    unanswered: Vec<String>,
+    pub(super) unanswered: Vec<String>,
 }
 
 impl Load {
-    fn start(buyer: &Person, apis: &[String], product: &str) -> Self {
+    pub(super) fn start(buyer: &Person, apis: &[String], product: &str) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let mut buyers = JoinSet::new();
         for n in 0..8 {
@@ -53,7 +53,7 @@ impl Load {
         Self { stop, buyers }
     }
 
-    async fn stop(self) -> Ledger {
+    pub(super) async fn stop(self) -> Ledger {
         self.stop.store(true, Ordering::Relaxed);
         let mut all = Ledger::default();
         for ledger in self.buyers.join_all().await {
@@ -66,7 +66,7 @@ impl Load {
 
 /// Asks again under every key: acknowledged ones answer with the same order, the others make one at
 /// most, and the stock tells how many there are.
-async fn check(ledger: &Ledger, buyer: &Person, product: &str, stock: i64) {
+pub(super) async fn check(ledger: &Ledger, buyer: &Person, product: &str, stock: i64) {
     let mut orders: BTreeSet<String> = ledger.acknowledged.values().cloned().collect();
     assert_eq!(orders.len(), ledger.acknowledged.len(), "two keys made one order");
     for (key, id) in &ledger.acknowledged {

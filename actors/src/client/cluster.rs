@@ -1,6 +1,6 @@
 //! The cluster, as operators see it.
 
-use holdfast_domain::{Caller, NodeId, ShardId};
+use holdfast_domain::{Caller, NodeId, Refusal, ShardId};
 use holdfast_store::{NodeState, Service};
 
 use super::Client;
@@ -66,7 +66,7 @@ pub struct Health {
     pub migrations: bool,
     /// Whether this node is an active member, and every shard has an owner.
     pub membership: bool,
-    /// Whether this node is about to stop.
+    /// Whether this node takes on nothing more: it is about to stop, or was told to drain.
     pub draining: bool,
 }
 
@@ -85,6 +85,26 @@ impl Client {
     pub fn cluster(&self, caller: &Caller) -> Result<ClusterView, Error> {
         caller.require_admin()?;
         Ok(self.shared.cluster_view())
+    }
+
+    /// Tells a node, this one or another, to take on nothing more and to hand its shards over. It stays
+    /// up, and owns nothing until it is started anew. Doing it again changes nothing.
+    ///
+    /// The node hears of it from Postgres, whether this one can reach it or not.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`](holdfast_domain::Refusal::Forbidden): the caller is no admin.
+    /// [`Refusal::NotFound`](holdfast_domain::Refusal::NotFound): no node of this name has joined.
+    pub async fn node_drain(&self, caller: &Caller, name: &str) -> Result<NodeView, Error> {
+        caller.require_admin()?;
+        if !self.shared.store.node_drain_named(name).await? {
+            return Err(Refusal::NotFound.into());
+        }
+        self.shared.refresh_map().await;
+        let nodes = self.shared.cluster_view().nodes;
+        let drained = nodes.into_iter().find(|node| node.name == name);
+        // It may have ended just now.
+        drained.ok_or_else(|| Refusal::NotFound.into())
     }
 
     /// Returns where this node's metrics are registered, for those of the edge and the process to join.

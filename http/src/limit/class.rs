@@ -7,7 +7,7 @@ use holdfast_actors::budget::Class;
 pub(crate) fn class_of(method: &str, template: &str) -> Option<Class> {
     let call = template.strip_prefix("/v1/")?;
     match (method, call) {
-        ("GET", "cluster") => None,
+        ("GET", "cluster") | ("POST", "cluster/nodes/{name}/drain") => None,
         ("GET", _) => Some(Class::Reads),
         ("POST", "auth/register") => Some(Class::Register),
         ("POST", "auth/logout" | "auth/logout-all") => Some(Class::Writes),

@@ -1,10 +1,15 @@
 //! The cluster's state, for those who run it.
 
+use std::{convert::Infallible, str::FromStr};
+
 use holdfast_actors::client::{ClusterView, NodeView, ShardView};
 use holdfast_domain::{Caller, NodeId};
 use serde::Serialize;
 use utoipa::ToSchema;
-use warp::{Filter, http::Method};
+use warp::{
+    Filter,
+    http::{Method, StatusCode},
+};
 
 use crate::{
     edge::Edge,
@@ -133,4 +138,41 @@ pub(super) fn route(edge: &Edge) -> Route {
 pub(crate) async fn cluster(caller: Caller, edge: Edge) -> Answer {
     let view = edge.shop().cluster(&caller)?;
     Ok(Reply::ok(&ClusterBody::from(view))?.stale_by(0))
+}
+
+/// A node's name, which may be nobody's.
+pub(crate) struct NodeName(String);
+
+impl FromStr for NodeName {
+    type Err = Infallible;
+
+    fn from_str(name: &str) -> Result<Self, Infallible> {
+        Ok(Self(name.to_owned()))
+    }
+}
+
+/// `POST /v1/cluster/nodes/{name}/drain`
+pub(super) fn drain_route(edge: &Edge) -> Route {
+    let (template, at) = path_of!("v1" / "cluster" / "nodes" / NodeName / "drain");
+    let drain = at.and(edge.admin()).and(edge.itself()).then(drain);
+    Route::new(Method::POST, template, drain)
+}
+
+/// Drains a node
+///
+/// The node, the answering one or another, takes on nothing more and hands its shards to the others. It stays up and
+/// passes requests on, is not ready any more, and owns nothing until its process is started anew. Asking again changes
+/// nothing. On the operations listener only.
+#[utoipa::path(
+    post, path = "/v1/cluster/nodes/{name}/drain", tag = "operations", operation_id = "drainNode",
+    security(("bearer" = ["admin"])),
+    params(("name" = String, Path, description = "The node's name.", example = "n1")),
+    responses(
+        (status = 202, description = "The node drains. How far it is `GET /v1/cluster` tells.", body = NodeBody),
+        (status = 404, description = "`not-found`: no node of this name has joined."),
+    ),
+)]
+pub(crate) async fn drain(NodeName(name): NodeName, caller: Caller, edge: Edge) -> Answer {
+    let node = edge.shop().node_drain(&caller, &name).await?;
+    Reply::json(StatusCode::ACCEPTED, &NodeBody::from(node))
 }

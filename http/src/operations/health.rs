@@ -41,7 +41,7 @@ pub(crate) struct ChecksBody {
     migrations: bool,
     /// Whether the node is an active member, and every shard has an owner, of the services that some node carries.
     membership: bool,
-    /// Whether the node is about to stop.
+    /// Whether the node takes on nothing more: it is about to stop, or was told to drain.
     draining: bool,
 }
 

@@ -202,6 +202,14 @@ impl Shop {
         })
     }
 
+    pub(crate) async fn node_drain(&self, caller: &Caller, name: &str) -> Result<NodeView, Error> {
+        let nodes = self.cluster(caller)?.nodes;
+        let node = nodes.into_iter().find(|node| node.name == name);
+        let state = NodeState::Draining;
+        node.map(|node| NodeView { state, ..node })
+            .ok_or_else(|| Refusal::NotFound.into())
+    }
+
     pub(crate) fn metrics(&self) -> prometheus::Registry {
         self.with(|state| state.metrics.clone())
     }

@@ -45,6 +45,10 @@ pub struct TimeoutSettings {
     /// How long a node may take from its start until it is ready.
     #[serde(with = "humantime_serde")]
     pub startup: Duration,
+    /// How long a stopping node says that it is not ready before it accepts
+    /// no more connections.
+    #[serde(with = "humantime_serde")]
+    pub drain_notice: Duration,
     /// How long a stopping node hands over shards and finishes requests.
     #[serde(with = "humantime_serde")]
     pub drain: Duration,
@@ -54,6 +58,7 @@ impl Default for TimeoutSettings {
     fn default() -> Self {
         Self {
             startup: Duration::from_mins(1),
+            drain_notice: Duration::from_millis(500),
             drain: Duration::from_secs(3),
         }
     }

@@ -212,13 +212,13 @@ impl Supervisor {
         anyhow::anyhow!("not ready after {} s\n{}", limit.as_secs(), reasons.join("\n"))
     }
 
-    /// Lets the nodes drain, which they do for `drain` at most; kills what is left, then stops
+    /// Lets the nodes drain, which they do within `limit`; kills what is left, then stops
     /// the database. A second wish to stop cuts the draining short.
-    pub(super) async fn stop(mut self, drain: Duration, signals: &mut StopSignals) -> anyhow::Result<()> {
+    pub(super) async fn stop(mut self, limit: Duration, signals: &mut StopSignals) -> anyhow::Result<()> {
         for member in &self.members {
             member.signal(Signal::SIGTERM);
         }
-        let patience = (drain + DRAIN_MARGIN).min(DRAIN_MAX);
+        let patience = (limit + DRAIN_MARGIN).min(DRAIN_MAX);
         let drained = tokio::select! {
             drained = timeout(patience, self.all_gone()) => drained.is_ok(),
             _ = signals.next() => false,
