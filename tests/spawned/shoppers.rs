@@ -4,9 +4,9 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::{StreamExt, stream};
@@ -26,6 +26,7 @@ const CHECKS_AT_ONCE: usize = 8;
 /// A refusal is tried again under its key; without any answer, a shopper gives up.
 pub(super) struct Shoppers {
     placed: Arc<AtomicUsize>,
+    slowest_us: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
     tasks: JoinSet<Ledger>,
 }
@@ -46,18 +47,23 @@ impl Shoppers {
     pub(super) fn start(customer: &Person, apis: &[String], products: &[String]) -> Self {
         let mut shoppers = Self {
             placed: Arc::default(),
+            slowest_us: Arc::default(),
             stop: Arc::default(),
             tasks: JoinSet::new(),
         };
         for api in apis.iter().cycle().take(apis.len() * AT_EACH_NODE) {
             let (placed, stop) = (Arc::clone(&shoppers.placed), Arc::clone(&shoppers.stop));
+            let slowest_us = Arc::clone(&shoppers.slowest_us);
             let (customer, products) = (customer.at(api), products.to_vec());
             shoppers.tasks.spawn(async move {
                 let mut ledger = Ledger::default();
                 while !stop.load(Ordering::Relaxed) {
+                    let began = Instant::now();
                     if !ledger.place_one(&customer, &products).await {
                         break;
                     }
+                    let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+                    slowest_us.fetch_max(took_us, Ordering::Relaxed);
                     placed.fetch_add(1, Ordering::Relaxed);
                 }
                 ledger
@@ -75,20 +81,35 @@ impl Shoppers {
         .await;
     }
 
+    /// Begins anew to look for the slowest order.
+    pub(super) fn forget_the_slowest(&self) {
+        self.slowest_us.store(0, Ordering::Relaxed);
+    }
+
+    /// Returns how long the slowest order took.
+    pub(super) fn slowest(&self) -> Duration {
+        Duration::from_micros(self.slowest_us.load(Ordering::Relaxed))
+    }
+
     /// Lets the orders under way finish; returns what all shoppers were told.
     pub(super) async fn stop(self) -> Ledger {
         self.stop.store(true, Ordering::Relaxed);
         let mut all = Ledger::default();
         for ledger in self.tasks.join_all().await {
-            all.acknowledged.extend(ledger.acknowledged);
-            all.refusals.extend(ledger.refusals);
-            all.unanswered.extend(ledger.unanswered);
+            all.append(ledger);
         }
         all
     }
 }
 
 impl Ledger {
+    /// Adds what others were told.
+    pub(super) fn append(&mut self, others: Self) {
+        self.acknowledged.extend(others.acknowledged);
+        self.refusals.extend(others.refusals);
+        self.unanswered.extend(others.unanswered);
+    }
+
     /// Places an order, however long it takes; tells whether the shop still answers.
     async fn place_one(&mut self, customer: &Person, products: &[String]) -> bool {
         let key = random_key();
