@@ -3,7 +3,7 @@
 //! A node that dies is not an error to those who asked it: operations are remembered with their
 //! effect, so the router asks again - the same owner, or the next one - until the budget is spent.
 
-mod core;
+pub(crate) mod core;
 
 use std::{ops::ControlFlow, time::Duration};
 

@@ -44,6 +44,12 @@ impl Network {
         self.weather.lock().storm = per_thousand;
     }
 
+    /// Tells whether messages get through both ways.
+    pub(super) fn is_open(&self, one: usize, other: usize) -> bool {
+        let cut = &self.weather.lock().cut;
+        !cut.contains(&(one, other)) && !cut.contains(&(other, one))
+    }
+
     /// Carries a message; `false` if it is lost on the way.
     pub(super) async fn carry(&self, from: usize, to: usize) -> bool {
         self.executor.sleep(self.delay()).await;

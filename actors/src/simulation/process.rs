@@ -45,6 +45,8 @@ use crate::{
 const BEAT: Duration = Duration::from_millis(200);
 /// How long a peer's heartbeat may stand still.
 const SUSPECT_AFTER: Duration = Duration::from_secs(1);
+/// How long a peer may be without a session before it is voted against.
+const VOTE_AFTER: Duration = Duration::from_millis(1_500);
 /// How often unfinished orders are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
 /// Unfinished orders of each kind that are taken up at once.
@@ -178,6 +180,7 @@ impl Process {
                     self.tell(Event::Polled {
                         map_version: beat.map_version,
                         state: beat.state,
+                        linked: self.world.linked(self.node),
                         peers: peers.map(|peer| (peer.node_id, peer.seq)).collect(),
                     });
                 }
@@ -186,6 +189,7 @@ impl Process {
                     map_version: 0,
                     state: holdfast_store::NodeState::Dead,
                     peers: Vec::new(),
+                    linked: Vec::new(),
                 }),
                 Err(_) => self.tell(Event::PollFailed),
             }
@@ -229,8 +233,11 @@ impl Process {
         let Some(open) = self.shards.get(service, shard) else {
             return Err(not_owner);
         };
-        let _passage = open.enter()?;
-        let outcome = self.ask_entity(&open, request).await;
+        let _passage = open.admit(&self.world.executor).await?;
+        // An actor goes on when nobody waits for it any more.
+        let (process, entered) = (Arc::clone(self), Arc::clone(&open));
+        let work = async move { process.ask_entity(&entered, request).await };
+        let outcome = crate::ports::Ports::detach(&**self, Box::pin(work)).await;
         // What was committed has passed the fence. A refusal may rest on memory alone.
         if matches!(&outcome, Ok(answer) if answer.result.is_err()) && !self.is_current() {
             return Err(not_owner);
@@ -307,6 +314,12 @@ impl Process {
             self.map_changed.notify_waiters();
             self.tell(Event::MapChanged(map));
         }
+    }
+
+    /// Reads the map, since somebody says that there is a newer one.
+    pub(super) fn hear_of_map(self: &Arc<Self>) {
+        let process = Arc::clone(self);
+        self.spawn(async move { process.refresh_map().await });
     }
 
     fn tell(&self, event: Event) {

@@ -75,6 +75,7 @@ impl World {
         executor: &Executor,
         model: Model,
         nodes: usize,
+        #[cfg_attr(not(test), expect(unused_variables, reason = "only tests take anything away"))]
         switches: Switches,
         trace: Trace,
     ) -> Arc<Self> {
@@ -185,6 +186,33 @@ impl World {
     /// Tells whether an incarnation's process runs.
     pub(super) fn is_running(&self, id: NodeId) -> bool {
         self.process(id).is_some()
+    }
+
+    /// Lists the processes that a node has a session with.
+    pub(super) fn linked(&self, node: usize) -> Vec<NodeId> {
+        let processes = self.processes.lock();
+        let others = processes.iter().flatten().filter(|process| process.node != node);
+        let linked = others.filter(|process| self.network.is_open(node, process.node));
+        linked.map(|process| process.id).collect()
+    }
+
+    /// Tells all other nodes that there is a newer map.
+    pub(super) fn spread_map(self: &Arc<Self>, from: usize) {
+        let others = self
+            .processes
+            .lock()
+            .iter()
+            .flatten()
+            .cloned()
+            .collect::<Vec<_>>();
+        for to in others.into_iter().filter(|process| process.node != from) {
+            let world = Arc::clone(self);
+            self.executor.spawn(Group::World, async move {
+                if world.network.carry(from, to.node).await && !to.has_ended() {
+                    to.hear_of_map();
+                }
+            });
+        }
     }
 
     /// Carries a request to a process and its answer back; drops the reply if either is lost.

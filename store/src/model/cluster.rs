@@ -1,9 +1,13 @@
 //! Membership, and shards that change hands.
 
+use std::time::Duration;
+
 use holdfast_domain::{NodeId, ShardId, Timestamp};
 
 use super::{Model, constraint, fenced, rejected, tables::Ownership};
-use crate::{Beat, ClusterMap, Lease, NewNode, NodeRow, NodeState, PeerBeat, Service, ShardRow, StoreError};
+use crate::{
+    Beat, ClusterMap, Lease, NewNode, NodeRow, NodeState, PeerBeat, Service, ShardRow, StoreError, Vote,
+};
 
 impl Model {
     /// Announces an incarnation; see [`Store::node_join`](crate::Store::node_join).
@@ -88,6 +92,48 @@ impl Model {
             }
             _ => false,
         }
+    }
+
+    /// Says that one incarnation cannot reach another; see [`Store::node_suspect`](crate::Store::node_suspect).
+    /// `now` is the Postgres clock.
+    pub fn node_suspect(
+        &mut self,
+        observer: NodeId,
+        suspect: NodeId,
+        window: Duration,
+        now: Timestamp,
+    ) -> Result<Vote, StoreError> {
+        let serves = |node: &NodeRow| matches!(node.state, NodeState::Active | NodeState::Draining);
+        let tables = &mut self.tables;
+        let is_serving = |id: NodeId| tables.nodes.get(&id).is_some_and(serves);
+        if !is_serving(observer) {
+            return Err(fenced(format!("node {observer} is superseded")));
+        }
+        let needed = tables.nodes.values().filter(|node| serves(node)).count() / 2 + 1;
+        let needed = i64::try_from(needed).unwrap_or(i64::MAX);
+        if !is_serving(suspect) {
+            return Ok(Vote {
+                votes: 0,
+                needed,
+                is_dead: true,
+            });
+        }
+        tables.votes.insert((suspect, observer), now);
+        let is_fresh = |at: Timestamp| at.plus(window) > now;
+        let votes = tables.votes.iter().filter(|((of, by), at)| {
+            *of == suspect && is_fresh(**at) && tables.nodes.get(by).is_some_and(serves)
+        });
+        let votes = i64::try_from(votes.count()).unwrap_or(i64::MAX);
+        let is_dead = votes >= needed;
+        if is_dead && let Some(node) = tables.nodes.get_mut(&suspect) {
+            node.state = NodeState::Dead;
+            tables.map_version += 1;
+        }
+        Ok(Vote {
+            votes,
+            needed,
+            is_dead,
+        })
     }
 
     /// Renews an incarnation's heartbeat; `now` is the Postgres clock. See

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_domain::{
     Event, Movement, NodeId, OperationKey, OrderId, OrderStatus, Product, ProductId, Reservation, ShardId,
-    StockLevel, UserId,
+    StockLevel, Timestamp, UserId,
 };
 use uuid::Uuid;
 
@@ -34,6 +34,8 @@ pub(super) type Subject = (&'static str, Uuid);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Tables {
     pub(super) map_version: i64,
+    /// Who said of whom, and when, that it cannot be reached: by suspect and observer.
+    pub(super) votes: BTreeMap<(NodeId, NodeId), Timestamp>,
     /// With their heartbeats.
     pub(super) nodes: BTreeMap<NodeId, NodeRow>,
     pub(super) shards: BTreeMap<(Service, ShardId), Ownership>,
@@ -65,6 +67,7 @@ impl Tables {
         let all = |service| ShardId::all().map(move |shard| ((service, shard), nobody));
         Self {
             map_version: 1,
+            votes: BTreeMap::new(),
             nodes: BTreeMap::new(),
             shards: Service::ALL.into_iter().flat_map(all).collect(),
             lanes: BTreeMap::new(),

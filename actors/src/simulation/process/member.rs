@@ -6,8 +6,10 @@ use holdfast_domain::NodeId;
 use holdfast_store::{Lease, StoreError};
 use tokio::sync::mpsc;
 
-use super::{Process, SUSPECT_AFTER, shards::Shard};
-use crate::membership::core::{Claim, Config, Declaration, Effect, Event, HandOver, Lock, MembershipCore};
+use super::{Process, SUSPECT_AFTER, VOTE_AFTER, shards::Shard};
+use crate::membership::core::{
+    Ballot, Claim, Config, Declaration, Effect, Event, HandOver, Lock, MembershipCore,
+};
 
 /// How long requests in flight may hold up a hand-over.
 const DRAIN: Duration = Duration::from_millis(250);
@@ -16,6 +18,7 @@ pub(super) async fn run(process: Arc<Process>, mut events: mpsc::UnboundedReceiv
     let config = Config {
         me: process.id,
         suspect_after: SUSPECT_AFTER,
+        vote_after: VOTE_AFTER,
     };
     let mut core = MembershipCore::new(config, &[]);
     while let Some(event) = events.recv().await {
@@ -31,6 +34,22 @@ impl Process {
         let process = Arc::clone(self);
         match effect {
             Effect::RefreshMap => self.spawn(async move { process.refresh_map().await }),
+            Effect::SpreadMap => self.spawn(async move {
+                process.refresh_map().await;
+                process.world.spread_map(process.node);
+            }),
+            Effect::Vote { peer, window } => self.spawn(async move {
+                let me = process.id;
+                let voted = process.world.database.ask(process.node, move |model, now| {
+                    model.node_suspect(me, peer, window, now)
+                });
+                let ballot = match voted.await {
+                    Ok(Ok(vote)) if vote.is_dead => Ballot::Dead,
+                    Ok(Ok(_)) => Ballot::Counted,
+                    Ok(Err(_)) | Err(_) => Ballot::Unknown,
+                };
+                process.tell(Event::Voted { peer, ballot });
+            }),
             Effect::DeclareDead(suspect) => self.spawn(async move {
                 let (peer, seq) = (suspect.node_id, suspect.seq);
                 let declared = process

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use holdfast_domain::NodeId;
+use rand::Rng;
 use tokio::sync::oneshot;
 
 use super::Process;
@@ -10,23 +11,15 @@ use crate::{
     Error,
     command::{Answer, Done, Reply, Request},
     entity::{Fault, Outcome},
+    router::core::{Event, Pursuit, Step},
 };
 
 /// How long a request may look for its owner.
 pub(super) const BUDGET: Duration = Duration::from_secs(2);
-/// Owners that one attempt may be sent on to before it pauses.
-const HOPS_MAX: u8 = 3;
-/// Pauses between attempts, in milliseconds; the last one repeats.
-const PAUSES_MS: [u64; 3] = [10, 40, 160];
-
 /// What an attempt came to.
 enum Attempt {
     Answered(Answer),
-    /// Somebody else owns the shard.
-    Moved,
-    /// Nobody answers for the shard right now.
-    Nobody,
-    Overloaded,
+    Failed(Event),
 }
 
 impl Process {
@@ -37,43 +30,36 @@ impl Process {
         budget: Duration,
     ) -> Result<Done<Reply>, Error> {
         let executor = &self.world.executor;
-        let deadline = executor.now() + budget.min(BUDGET);
-        let (mut hops, mut pauses) = (0, 0);
+        let (began, budget) = (executor.now(), budget.min(BUDGET));
+        let mut pursuit = Pursuit::new(budget);
         loop {
-            let left = deadline.saturating_sub(executor.now());
-            let Some(attempt) = executor.timeout(left, self.attempt(&request, left)).await else {
-                return Err(Error::unavailable("the budget was spent on one attempt"));
-            };
-            match attempt {
+            let left = (began + budget).saturating_sub(executor.now());
+            let attempt = executor.timeout(left, self.attempt(&request, left)).await;
+            let event = match attempt.unwrap_or(Attempt::Failed(Event::TimedOut)) {
                 Attempt::Answered(Answer { result, replayed }) => {
                     return match result {
                         Ok(value) => Ok(Done { value, replayed }),
                         Err(refusal) => Err(Error::Refused { refusal, replayed }),
                     };
                 }
-                Attempt::Overloaded => return Err(Error::unavailable("overloaded")),
-                Attempt::Moved if hops < HOPS_MAX => {
-                    hops += 1;
-                    continue;
+                Attempt::Failed(event) => event,
+            };
+            let jitter = executor.draw(|rng| rng.random());
+            match pursuit.on(executor.now().saturating_sub(began), event, jitter) {
+                Step::Ask(_) => {}
+                Step::Pause(resume_at) => {
+                    let pause = (began + resume_at).saturating_sub(executor.now());
+                    executor.sleep(pause).await;
                 }
-                Attempt::Moved | Attempt::Nobody => {}
+                Step::GiveUp(reason) => return Err(Error::unavailable(reason)),
             }
-            let pause = Duration::from_millis(PAUSES_MS[pauses.min(PAUSES_MS.len() - 1)]);
-            if executor.now() + pause >= deadline {
-                return Err(Error::unavailable("nobody answers"));
-            }
-            executor.sleep(pause).await;
-            hops = 0;
-            pauses += 1;
         }
     }
 
     async fn attempt(self: &Arc<Self>, request: &Request, left: Duration) -> Attempt {
         let (service, shard) = request.shard();
         if self.shards.get(service, shard).is_some() {
-            return self
-                .after(self.dispatch(request.clone()).await, Attempt::Nobody)
-                .await;
+            return self.after(self.dispatch(request.clone()).await).await;
         }
         let map = self.map();
         let Some(owner) = map
@@ -81,7 +67,7 @@ impl Process {
             .filter(|owner| *owner != self.id)
         else {
             self.refresh_map().await;
-            return Attempt::Nobody;
+            return Attempt::Failed(Event::Nobody("the shard has no owner"));
         };
         let moved = async {
             loop {
@@ -94,31 +80,29 @@ impl Process {
         };
         let call = self.call(owner, request.clone(), left);
         match futures_util::future::select(std::pin::pin!(call), std::pin::pin!(moved)).await {
-            futures_util::future::Either::Left((Some(outcome), _)) => {
-                self.after(outcome, Attempt::Moved).await
-            }
+            futures_util::future::Either::Left((Some(outcome), _)) => self.after(outcome).await,
             futures_util::future::Either::Left((None, _)) => {
                 self.refresh_map().await;
-                Attempt::Nobody
+                Attempt::Failed(Event::Nobody("the owner cannot be reached"))
             }
-            futures_util::future::Either::Right(_) => Attempt::Moved,
+            futures_util::future::Either::Right(_) => Attempt::Failed(Event::Moved(None)),
         }
     }
 
-    async fn after(&self, outcome: Outcome, lost: Attempt) -> Attempt {
-        match outcome {
-            Ok(answer) => Attempt::Answered(answer),
+    async fn after(&self, outcome: Outcome) -> Attempt {
+        Attempt::Failed(match outcome {
+            Ok(answer) => return Attempt::Answered(answer),
             Err(Fault::NotOwner { .. }) => {
                 self.refresh_map().await;
-                lost
+                Event::Moved(None)
             }
-            Err(Fault::Overloaded) => Attempt::Overloaded,
+            Err(Fault::Overloaded) => Event::Overloaded,
             Err(Fault::Draining) => {
                 self.refresh_map().await;
-                Attempt::Nobody
+                Event::Nobody("the shard is being handed over")
             }
-            Err(Fault::Lost | Fault::Conflict | Fault::Store(_)) => Attempt::Nobody,
-        }
+            Err(Fault::Lost | Fault::Conflict | Fault::Store(_)) => Event::Nobody("the owner failed"),
+        })
     }
 
     /// Sends a request to another process; `None` if no answer comes.

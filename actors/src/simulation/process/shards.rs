@@ -17,12 +17,17 @@ use tokio::sync::Notify;
 use super::super::executor::Executor;
 use crate::entity::Fault;
 
+/// How long a request is parked at most.
+const PARKED_FOR_MAX: Duration = Duration::from_secs(1);
+
 /// An open shard.
 pub(super) struct Shard {
     pub(super) lease: Lease,
     is_draining: AtomicBool,
+    is_closed: AtomicBool,
     in_flight: AtomicUsize,
     quiet: Notify,
+    turned: Notify,
 }
 
 /// A request on its way through a shard.
@@ -41,8 +46,10 @@ impl Shard {
         Arc::new(Self {
             lease,
             is_draining: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             quiet: Notify::new(),
+            turned: Notify::new(),
         })
     }
 
@@ -53,6 +60,30 @@ impl Shard {
         }
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         Ok(Passage(Arc::clone(self)))
+    }
+
+    /// Lets a request in; parks it while the shard is to be handed over.
+    pub(super) async fn admit(self: &Arc<Self>, executor: &Executor) -> Result<Passage, Fault> {
+        let turned_away = || Err(Fault::Draining);
+        let admitted = async {
+            loop {
+                let turned = self.turned.notified();
+                if self.is_closed.load(Ordering::Relaxed) {
+                    return Err(Fault::NotOwner {
+                        owner: None,
+                        epoch: 0,
+                    });
+                }
+                if self.is_serving() {
+                    return self.enter();
+                }
+                turned.await;
+            }
+        };
+        executor
+            .timeout(PARKED_FOR_MAX, admitted)
+            .await
+            .unwrap_or_else(turned_away)
     }
 
     pub(super) fn is_serving(&self) -> bool {
@@ -76,6 +107,13 @@ impl Shard {
 
     pub(super) fn resume(&self) {
         self.is_draining.store(false, Ordering::Relaxed);
+        self.turned.notify_waiters();
+    }
+
+    fn close(&self) {
+        self.is_draining.store(true, Ordering::Relaxed);
+        self.is_closed.store(true, Ordering::Relaxed);
+        self.turned.notify_waiters();
     }
 }
 
@@ -99,7 +137,7 @@ impl Shards {
         let mut open = self.0.lock();
         let is_open = open.get(&index).is_some_and(|shard| shard.lease == lease);
         if is_open && let Some(shard) = open.remove(&index) {
-            shard.is_draining.store(true, Ordering::Relaxed);
+            shard.close();
         }
         is_open
     }
