@@ -178,13 +178,12 @@ fn is_done(world: &World, entries: &[history::Entry]) -> bool {
 fn cast(executor: &Executor, plan: &Plan) -> Cast {
     let mut shards: Vec<ShardId> = Vec::with_capacity(plan.stock.len());
     while shards.len() < plan.stock.len() {
-        let shard = ShardId(executor.draw(|rng| rng.random()));
+        let shard = ShardId(executor.draw(Rng::random));
         if !shards.contains(&shard) {
             shards.push(shard);
         }
     }
-    let mut mint =
-        |shard| ProductId::mint_in(shard, Timestamp::UNIX_EPOCH, executor.draw(|rng| rng.random()));
+    let mut mint = |shard| ProductId::mint_in(shard, Timestamp::UNIX_EPOCH, executor.draw(Rng::random));
     Cast {
         plan: plan.clone(),
         products: shards.into_iter().map(&mut mint).collect(),

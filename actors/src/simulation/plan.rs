@@ -159,7 +159,7 @@ fn fault(rng: &mut SmallRng, nodes: usize, products: usize) -> Fault {
         _ => Breakage::Crash(rng.random_range(0..products)),
     };
     let at = millis(rng, 200, 4_500);
-    let longest = u64::try_from((HEALED - at).as_millis()).unwrap_or(u64::MAX);
+    let longest = u64::try_from(HEALED.saturating_sub(at).as_millis()).unwrap_or(u64::MAX);
     Fault {
         at,
         lasts: millis(rng, 20, longest.min(2_500)),

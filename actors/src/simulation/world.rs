@@ -97,10 +97,14 @@ impl World {
 
     /// Draws what makes an id unlike any other.
     pub(super) fn entropy(&self) -> [u8; 10] {
-        self.executor.draw(|rng| rng.random())
+        self.executor.draw(Rng::random)
     }
 
     /// Makes what a product promises by.
+    #[cfg_attr(
+        not(test),
+        expect(clippy::unused_self, reason = "only tests take anything away")
+    )]
     pub(super) fn holds(&self, committed: StockLevel) -> Holds {
         #[cfg(test)]
         if self.switches.refuses_early {
@@ -298,9 +302,9 @@ impl World {
             }
             Breakage::Crash(product) => {
                 let processes: Vec<_> = self.processes.lock().iter().flatten().cloned().collect();
-                processes
-                    .iter()
-                    .for_each(|process| process.crash(products[product]));
+                for process in processes {
+                    process.crash(products[product]);
+                }
                 Box::new(|| {})
             }
         }

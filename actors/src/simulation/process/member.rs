@@ -81,7 +81,9 @@ impl Process {
                 }));
             }),
             Effect::Open(leases) => {
-                leases.into_iter().for_each(|lease| self.open(lease));
+                for lease in leases {
+                    self.open(lease);
+                }
                 self.spawn(async move { process.sweep().await });
             }
             Effect::Close(leases) => leases.into_iter().for_each(|lease| self.close(lease)),

@@ -18,7 +18,7 @@ use crate::{
 pub(super) const BUDGET: Duration = Duration::from_secs(2);
 /// What an attempt came to.
 enum Attempt {
-    Answered(Answer),
+    Answered(Box<Answer>),
     Failed(Event),
 }
 
@@ -36,7 +36,8 @@ impl Process {
             let left = (began + budget).saturating_sub(executor.now());
             let attempt = executor.timeout(left, self.attempt(&request, left)).await;
             let event = match attempt.unwrap_or(Attempt::Failed(Event::TimedOut)) {
-                Attempt::Answered(Answer { result, replayed }) => {
+                Attempt::Answered(answer) => {
+                    let Answer { result, replayed } = *answer;
                     return match result {
                         Ok(value) => Ok(Done { value, replayed }),
                         Err(refusal) => Err(Error::Refused { refusal, replayed }),
@@ -44,7 +45,7 @@ impl Process {
                 }
                 Attempt::Failed(event) => event,
             };
-            let jitter = executor.draw(|rng| rng.random());
+            let jitter = executor.draw(Rng::random);
             match pursuit.on(executor.now().saturating_sub(began), event, jitter) {
                 Step::Ask(_) => {}
                 Step::Pause(resume_at) => {
@@ -91,7 +92,7 @@ impl Process {
 
     async fn after(&self, outcome: Outcome) -> Attempt {
         Attempt::Failed(match outcome {
-            Ok(answer) => return Attempt::Answered(answer),
+            Ok(answer) => return Attempt::Answered(Box::new(answer)),
             Err(Fault::NotOwner { .. }) => {
                 self.refresh_map().await;
                 Event::Moved(None)
