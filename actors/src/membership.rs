@@ -1,6 +1,6 @@
 //! Membership: who is here, who is gone, and which shards this node carries.
 //!
-//! Everything that counts stands in Postgres. A [core](core) without a clock or a database decides
+//! Everything that counts stands in Postgres. A [core] without a clock or a database decides
 //! what to try; this actor hears the events, [performs](perform) what the core wants done, and brings
 //! back what became of it. Heartbeats come from a [thread of their own](heartbeat).
 //!

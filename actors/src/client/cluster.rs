@@ -81,7 +81,7 @@ impl Client {
     /// Returns the cluster as this node sees it.
     ///
     /// # Errors
-    /// [`Refusal::Forbidden`](holdfast_domain::Refusal::Forbidden): the caller is no admin.
+    /// [`Refusal::Forbidden`]: the caller is no admin.
     pub fn cluster(&self, caller: &Caller) -> Result<ClusterView, Error> {
         caller.require_admin()?;
         Ok(self.shared.cluster_view())
@@ -93,8 +93,8 @@ impl Client {
     /// The node hears of it from Postgres, whether this one can reach it or not.
     ///
     /// # Errors
-    /// [`Refusal::Forbidden`](holdfast_domain::Refusal::Forbidden): the caller is no admin.
-    /// [`Refusal::NotFound`](holdfast_domain::Refusal::NotFound): no node of this name has joined.
+    /// [`Refusal::Forbidden`]: the caller is no admin.
+    /// [`Refusal::NotFound`]: no node of this name has joined.
     pub async fn node_drain(&self, caller: &Caller, name: &str) -> Result<NodeView, Error> {
         caller.require_admin()?;
         if !self.shared.store.node_drain_named(name).await? {
