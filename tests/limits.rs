@@ -216,7 +216,12 @@ async fn a_caller_is_told_what_is_left_and_when_to_come_back_and_then_admitted_a
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_owner_that_cannot_be_reached_leaves_each_edge_its_share() {
-    let cluster = Cluster::start_tuned(3, limited).await;
+    let cluster = Cluster::start_tuned(3, |options| {
+        limited(options);
+        // Its peers would outvote it meanwhile.
+        options.vote_after = Duration::from_mins(5);
+    })
+    .await;
     let caller = cluster.sign_up("caller").await;
     let owner = owner_of_budget(&cluster, &caller).await;
     let owner_id = cluster.node(owner).node.node_id().0;

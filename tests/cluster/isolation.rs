@@ -17,6 +17,7 @@ async fn a_node_that_is_cut_off_from_its_peers_is_outvoted_and_they_serve_what_i
     let cluster = Cluster::start(3).await;
     let mug = cluster.seller("seller").await.lists("mug", 100).await;
     let owner = cluster.owner_of_product(&mug).await;
+    let buyer = cluster.sign_up("buyer").await.at(cluster.api(owner + 1));
     let cut_off = &cluster.node(owner).node;
     let faults = cut_off.link().faults();
     for direction in [Direction::Inbound, Direction::Outbound] {
@@ -25,10 +26,8 @@ async fn a_node_that_is_cut_off_from_its_peers_is_outvoted_and_they_serve_what_i
     // Its heart beats: only the others' word ends it, and its own ends none of them.
     let ended = tokio::time::timeout(VOTED_WITHIN, cut_off.ended()).await;
     assert_eq!(ended, Ok(Ended::Superseded));
-    let buyer = cluster.sign_up("buyer").await;
-    let other = cluster.api((owner + 1) % 3).to_owned();
     eventually("the others serve what it had", || async {
-        let answer = buyer.at(&other).orders(&[(&mug, 1)]).await;
+        let answer = buyer.orders(&[(&mug, 1)]).await;
         (answer.status == 201).then_some(())
     })
     .await;
@@ -42,6 +41,7 @@ async fn of_two_nodes_without_a_session_neither_is_outvoted() {
     let cluster = Cluster::start_tuned(2, |options| options.vote_after = Duration::from_millis(200)).await;
     let mug = cluster.seller("seller").await.lists("mug", 100).await;
     let owner = cluster.owner_of_product(&mug).await;
+    let buyer = cluster.sign_up("buyer").await.at(cluster.api(owner));
     let faults = cluster.node(owner).node.link().faults();
     for direction in [Direction::Inbound, Direction::Outbound] {
         faults.set(None, direction, FaultState::Cut);
@@ -50,7 +50,6 @@ async fn of_two_nodes_without_a_session_neither_is_outvoted() {
         (cluster.count("SELECT count(*) FROM suspicion").await == 2).then_some(())
     })
     .await;
-    let buyer = cluster.stranger(owner).sign_up("buyer").await;
     buyer.orders(&[(&mug, 1)]).await.expect(201);
     let nodes = cluster.store.nodes().await.expect("nodes");
     assert!(nodes.iter().all(|node| !node.state.is_over()), "{nodes:?}");

@@ -345,6 +345,10 @@ pub struct MembershipSettings {
     /// How long a heartbeat may stand still before its node is suspected.
     #[serde(with = "humantime_serde")]
     pub suspect_after: Duration,
+    /// How long a node may be without a session, though its heart beats,
+    /// before this one votes against it.
+    #[serde(with = "humantime_serde")]
+    pub vote_after: Duration,
 }
 
 impl Default for MembershipSettings {
@@ -352,6 +356,7 @@ impl Default for MembershipSettings {
         Self {
             heartbeat: Duration::from_millis(200),
             suspect_after: Duration::from_secs(1),
+            vote_after: Duration::from_secs(3),
         }
     }
 }

@@ -41,6 +41,7 @@ pub fn node_options(config: &Config, plan: &NodePlan) -> anyhow::Result<NodeOpti
     options.api_advertise = plan.api.map(|api| api.to_string()).unwrap_or_default();
     options.heartbeat_interval = config.membership.heartbeat;
     options.suspect_after = config.membership.suspect_after;
+    options.vote_after = config.membership.vote_after;
     options.call_budget = config.cluster.operation_budget;
     options.drain_limit = config.timeouts.drain;
     options.entity_in_flight = config.entities.max_in_flight;
