@@ -212,6 +212,9 @@ async fn try_out(
         faults::run(&site, &plan, StdRng::from_rng(&mut seeds)),
     );
     let history = history?;
+    if inflictions.is_empty() {
+        terminal::remark("no fault struck: the run was too short for any, or had too few nodes");
+    }
     terminal::remark("collecting what is stored: every order under its key, every ledger");
     let stored = gather::gather(&shop, &stage, &history)
         .await

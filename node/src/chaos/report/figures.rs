@@ -241,11 +241,80 @@ fn errors(history: &[Operation], inflictions: &[Infliction]) -> Vec<ErrorCount> 
 mod tests {
     use std::time::Duration;
 
-    use super::{Distribution, longest_gap};
-    use crate::chaos::faults::{FaultKind, Infliction};
+    use super::{Distribution, Failures, longest_gap, seconds};
+    use crate::chaos::faults::{FaultKind, Infliction, Victim};
+    use crate::chaos::history::{Action, Attempt, Operation, Outcome, Reply, Shown};
 
     fn ms(milliseconds: u64) -> Duration {
         Duration::from_millis(milliseconds)
+    }
+
+    /// A fault of node 0, from 1,000 to 1,200 ms.
+    fn fault() -> Infliction {
+        Infliction {
+            kind: FaultKind::Kill,
+            detail: String::new(),
+            began: ms(1_000),
+            ended: ms(1_000),
+            recovered: ms(1_200),
+            victims: vec![Victim {
+                node: 0,
+                from: ms(1_000),
+                to: ms(1_200),
+            }],
+        }
+    }
+
+    /// A look at the list, which was tried twice: in vain at node 0 from 1,100
+    /// to 1,150 ms, then at node 1 until 1,200 ms.
+    fn browsing() -> Operation {
+        let attempt = |node, began, ended, reply| Attempt {
+            node,
+            began: ms(began),
+            ended: ms(ended),
+            reply,
+        };
+        Operation {
+            client: 0,
+            action: Action::Browse,
+            attempts: vec![
+                attempt(0, 1_100, 1_150, Reply::Broken),
+                attempt(1, 1_160, 1_200, Reply::Status(200)),
+            ],
+            began: ms(1_100),
+            ended: ms(1_200),
+            outcome: Outcome::Done(Shown::default()),
+        }
+    }
+
+    #[test]
+    fn a_failed_request_counts_for_the_node_that_was_asked() {
+        let mut history = vec![browsing()];
+        let at_victim = Failures {
+            at_victims: 1,
+            elsewhere: 0,
+        };
+        assert_eq!(Failures::during(&fault(), &history), at_victim);
+        history[0].attempts[0].node = 2;
+        let elsewhere = Failures {
+            at_victims: 0,
+            elsewhere: 1,
+        };
+        assert_eq!(Failures::during(&fault(), &history), elsewhere);
+        history[0].attempts[0].ended = ms(900);
+        history[0].attempts[0].began = ms(800);
+        assert_eq!(Failures::during(&fault(), &history), Failures::default());
+    }
+
+    #[test]
+    fn a_second_has_what_ended_in_it_and_the_last_one_what_came_after() {
+        let mut late = browsing();
+        late.ended = ms(3_100);
+        let seconds = seconds(&[browsing(), late]);
+        let answered: Vec<u32> = seconds.iter().map(|second| second.answered).collect();
+        let failed: Vec<u32> = seconds.iter().map(|second| second.failed).collect();
+        assert_eq!((answered, failed), (vec![0, 1, 1], vec![0, 2, 0]));
+        assert_eq!(seconds[2].latencies.percentile(50), Some(ms(2_000)));
     }
 
     #[test]
@@ -259,16 +328,8 @@ mod tests {
 
     #[test]
     fn a_gap_counts_for_the_fault_that_it_reaches_into() {
-        let fault = Infliction {
-            kind: FaultKind::Kill,
-            detail: String::new(),
-            began: ms(1_000),
-            ended: ms(1_000),
-            recovered: ms(1_200),
-            victims: Vec::new(),
-        };
         let writes = [ms(0), ms(990), ms(1_300), ms(1_310), ms(9_000)];
-        assert_eq!(longest_gap(&writes, &fault), Some(ms(310)));
-        assert_eq!(longest_gap(&[], &fault), None);
+        assert_eq!(longest_gap(&writes, &fault()), Some(ms(310)));
+        assert_eq!(longest_gap(&[], &fault()), None);
     }
 }
