@@ -28,6 +28,7 @@ use anyhow::{Context, bail};
 use holdfast_store::{Store, StoreOptions};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use tempfile::TempDir;
 
 use crate::cluster_file::ClusterFile;
 use crate::config::Config;
@@ -87,7 +88,7 @@ pub async fn run(options: &ChaosOptions, config: Config) -> anyhow::Result<Optio
         .open(&options.report)
         .with_context(|| format!("cannot write {}", options.report.display()))?;
     let mut signals = StopSignals::install()?;
-    let home = Home::make(options.data_dir.as_deref())?;
+    let mut home = Home::make(options.data_dir.as_deref())?;
     let Some(mut grounds) = prepare(options, config, &home, &mut signals).await? else {
         return Ok(None);
     };
@@ -120,8 +121,9 @@ pub async fn run(options: &ChaosOptions, config: Config) -> anyhow::Result<Optio
         }
     };
     let stopped = cluster.stop(&mut signals).await;
-    let is_clean = matches!(tried, Ok(Some(true)));
-    home.leave(is_clean);
+    if matches!(tried, Ok(Some(false)) | Err(_)) {
+        home.keep();
+    }
     let tried = tried?;
     stopped?;
     Ok(tried)
@@ -262,10 +264,10 @@ async fn connect(database_url: &str) -> anyhow::Result<Store> {
         .context("cannot connect to the database")
 }
 
-/// Where a run's cluster is kept.
+/// Where a run's cluster is kept. A temporary directory is removed with it.
 struct Home {
     path: PathBuf,
-    is_ours: bool,
+    temporary: Option<TempDir>,
 }
 
 impl Home {
@@ -273,7 +275,7 @@ impl Home {
         if let Some(path) = given {
             return Ok(Self {
                 path: path.to_path_buf(),
-                is_ours: false,
+                temporary: None,
             });
         }
         // Open to the user that runs Postgres, who is another one if root runs
@@ -284,21 +286,20 @@ impl Home {
             .tempdir()
             .context("cannot make a directory for the cluster")?;
         Ok(Self {
-            path: directory.keep(),
-            is_ours: true,
+            path: directory.path().to_path_buf(),
+            temporary: Some(directory),
         })
     }
 
-    /// Removes a temporary directory, unless somebody may want to look.
-    fn leave(self, is_clean: bool) {
-        if self.is_ours && is_clean {
-            let _ = std::fs::remove_dir_all(&self.path);
-        } else if !is_clean {
-            terminal::remark(format_args!(
-                "logs and database are kept in {}",
-                self.path.display()
-            ));
+    /// Keeps everything for whoever wants to know what happened.
+    fn keep(&mut self) {
+        if let Some(directory) = self.temporary.take() {
+            self.path = directory.keep();
         }
+        terminal::remark(format_args!(
+            "logs and database are kept in {}",
+            self.path.display()
+        ));
     }
 }
 
