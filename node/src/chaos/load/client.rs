@@ -190,7 +190,11 @@ impl Client {
         let stage = Arc::clone(&self.stage);
         let path = format!("/v1/products/{}", stage.products[product]);
         let ask = Ask::patch(path, version, &body).by(&stage.seller);
+        let elsewhere = self.another_node();
+        // Soon enough to be known there already, and to be cached.
+        self.look_at_from(elsewhere, product, false).await;
         self.perform(Action::EditProduct { product }, &ask).await;
+        self.look_at_from(elsewhere, product, true).await;
     }
 
     async fn read_product(&mut self) {
@@ -200,10 +204,15 @@ impl Client {
     }
 
     async fn look_at(&mut self, product: usize, fresh: bool) -> Option<i64> {
+        self.look_at_from(self.home(), product, fresh).await
+    }
+
+    async fn look_at_from(&mut self, node: usize, product: usize, fresh: bool) -> Option<i64> {
         let path = format!("/v1/products/{}", self.stage.products[product]);
         let ask = Ask::get(path);
         let ask = if fresh { ask } else { ask.however_old() };
-        let (outcome, _) = self.perform(Action::ReadProduct { product, fresh }, &ask).await;
+        let action = Action::ReadProduct { product, fresh };
+        let (outcome, _) = self.perform_at(node, action, &ask).await;
         version(&outcome)
     }
 
@@ -245,13 +254,27 @@ impl Client {
         let me = Ask::get("/v1/me").by(&token);
         self.perform_at(ended_at, Action::UseEnded { session }, &me).await;
         sleep(REVOKED_WITHIN).await;
-        let anywhere = self.rng.random_range(0..self.shop.nodes());
-        self.perform_at(anywhere, Action::UseEnded { session }, &me).await;
+        let elsewhere = self.another_node();
+        self.perform_at(elsewhere, Action::UseEnded { session }, &me)
+            .await;
     }
 
     async fn perform(&mut self, action: Action, ask: &Ask<'_>) -> (Outcome, Option<Answer>) {
-        let home = self.index % self.shop.nodes();
-        self.perform_at(home, action, ask).await
+        self.perform_at(self.home(), action, ask).await
+    }
+
+    /// The node that this client asks first.
+    fn home(&self) -> usize {
+        self.index % self.shop.nodes()
+    }
+
+    /// A node that it does not; its own, if there is no other.
+    fn another_node(&mut self) -> usize {
+        let nodes = self.shop.nodes();
+        if nodes == 1 {
+            return 0;
+        }
+        (self.home() + self.rng.random_range(1..nodes)) % nodes
     }
 
     async fn perform_at(&mut self, node: usize, action: Action, ask: &Ask<'_>) -> (Outcome, Option<Answer>) {
