@@ -211,3 +211,19 @@ impl Embedded {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::Outage;
+
+    #[test]
+    fn an_outage_delays_one_start() {
+        let outage = Outage::default();
+        assert_eq!(outage.take(), None);
+        outage.clone().hold(Duration::from_mins(1));
+        assert!(outage.take().is_some_and(|until| until > Instant::now()));
+        assert_eq!(outage.take(), None);
+    }
+}
