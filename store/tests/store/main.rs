@@ -9,6 +9,7 @@ mod consumers;
 mod draft;
 mod feed;
 mod fence;
+mod hardship;
 mod lane;
 mod migrations;
 mod model;
