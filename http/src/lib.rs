@@ -46,5 +46,6 @@ mod testing;
 mod token;
 
 pub use options::EdgeOptions;
+pub use request::{BadTrustedProxy, TrustedProxy};
 pub use start::{Edge, EdgeError, EdgeHandle};
 pub use token::{KeyError, TokenCacheStats};

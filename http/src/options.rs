@@ -1,8 +1,10 @@
 //! What can be set about an edge.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use holdfast_domain::{PaymentProvider, account::ACCESS_TOKEN_TTL_MAX};
+
+use crate::request::TrustedProxy;
 
 /// The settings of an edge.
 #[derive(Clone, Debug)]
@@ -26,7 +28,7 @@ pub struct EdgeOptions {
     /// How often a stream on which nothing happens says that it is there.
     pub event_heartbeat: Duration,
     /// Proxies whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<IpAddr>,
+    pub trusted_proxies: Vec<TrustedProxy>,
     /// The `iss` claim of access tokens.
     pub issuer: String,
     /// The `aud` claim of access tokens.

@@ -13,6 +13,7 @@ mod page;
 mod patch;
 mod peer;
 mod precondition;
+mod proxy;
 mod query;
 mod submission;
 pub(crate) mod trace;
@@ -28,6 +29,7 @@ pub(crate) use page::{ListRequest, invalid_cursor, invalid_position};
 pub(crate) use patch::Patch;
 pub(crate) use peer::client_address;
 pub(crate) use precondition::{IfNoneMatch, if_match, if_none_match};
+pub use proxy::{BadTrustedProxy, TrustedProxy};
 #[cfg(test)]
 pub(crate) use query::tests::query_of;
 pub(crate) use query::{Query, query};

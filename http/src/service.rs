@@ -20,7 +20,7 @@ use crate::{
     options::EdgeOptions,
     problem::Problem,
     reply::Response,
-    request::{RequestContext, RequestId, client_address, trace},
+    request::{RequestContext, RequestId, TrustedProxy, client_address, trace},
     route::{Found, Route, RouteTable},
     shop::Shop,
 };
@@ -48,7 +48,7 @@ pub(crate) struct EdgeService {
     table: RouteTable,
     permits: Option<Semaphore>,
     timeout: Duration,
-    trusted_proxies: Vec<IpAddr>,
+    trusted_proxies: Vec<TrustedProxy>,
     metrics: Option<ListenerMetrics>,
     /// Who counts requests, if they are limited.
     budgets: Option<Shop>,

@@ -14,6 +14,7 @@ use super::*;
 use crate::{
     edge::Edge,
     options::EdgeOptions,
+    request::TrustedProxy,
     route::RouteTable,
     shop::Mood,
     testing::{Client, Listener, TestBody, all_routes, edge},
@@ -188,7 +189,7 @@ fn what_is_waited_for_is_told_in_whole_seconds_and_never_too_early() {
 
 #[tokio::test]
 async fn a_client_behind_a_trusted_proxy_is_counted_by_its_own_network() {
-    let counted_as = async |trusted_proxies: Vec<IpAddr>| {
+    let counted_as = async |trusted_proxies: Vec<TrustedProxy>| {
         let options = EdgeOptions {
             trusted_proxies,
             ..EdgeOptions::default()
@@ -209,6 +210,6 @@ async fn a_client_behind_a_trusted_proxy_is_counted_by_its_own_network() {
     let of = |text: &str| Subject::address(text.parse().expect("an address"));
     // The listener of tests is asked from loopback.
     let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    assert_eq!(counted_as(vec![loopback]).await, of("2001:db8:1:2::1"));
+    assert_eq!(counted_as(vec![loopback.into()]).await, of("2001:db8:1:2::1"));
     assert_eq!(counted_as(vec![]).await, of("127.0.0.1"));
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use holdfast_actors::budget::BudgetOptions;
 use holdfast_domain::PaymentProvider;
+use holdfast_http::TrustedProxy;
 use serde::{Deserialize, Serialize};
 
 use super::rates::RateSettings;
@@ -84,7 +85,7 @@ pub struct HttpSettings {
     /// Connections of one listener; more wait to be accepted.
     pub max_connections: usize,
     /// Proxies whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<IpAddr>,
+    pub trusted_proxies: Vec<TrustedProxy>,
 }
 
 impl Default for HttpSettings {
