@@ -10,6 +10,7 @@ mod refusals;
 mod rolling;
 mod services;
 mod shoppers;
+mod simulation;
 mod starting;
 mod stopping;
 mod tracing;
