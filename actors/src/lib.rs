@@ -37,6 +37,7 @@ mod consumer;
 mod dispatch;
 mod entity;
 mod error;
+mod fault_point;
 mod feed;
 mod hashing;
 mod in_progress;
@@ -66,6 +67,8 @@ pub use account::mint_user_id;
 pub use cache::{CacheCounters, CacheOptions, CacheStats};
 pub use client::Client;
 pub use error::Error;
+#[cfg(feature = "fault-points")]
+pub use fault_point::{FaultPoint, FaultPoints, Held};
 pub use hashing::{HashingError, HashingOptions, hash_password};
 pub use node::{Ended, Node, NodeOptions, StartError};
 pub use relay::{EventSink, NatsOptions, NotTaken, RelayStatus};

@@ -177,6 +177,12 @@ impl Node {
         &self.shared.link
     }
 
+    /// Returns the points at which a test may stop the node's work.
+    #[cfg(feature = "fault-points")]
+    pub fn fault_points(&self) -> &crate::FaultPoints {
+        &self.shared.options.fault_points
+    }
+
     /// Waits until the node is no longer a member.
     pub async fn ended(&self) -> Ended {
         self.shared.ended().await

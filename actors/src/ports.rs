@@ -86,6 +86,12 @@ pub(crate) trait Ports: Send + Sync {
 
     /// Notes that all products have settled with an order at a version; `false` if it has moved on.
     fn order_settled(&self, lease: Lease, order: OrderId, version: i64) -> Asked<'_, bool>;
+
+    /// Stands still where a test wants the work to; a simulation stops work by means of its own.
+    #[cfg(feature = "fault-points")]
+    fn reach(&self, _: crate::FaultPoint) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// A product that this node serves, kept from being passivated or handed over.

@@ -77,6 +77,9 @@ pub struct NodeOptions {
     pub nats: Option<NatsOptions>,
     /// Where events go without NATS, and from there with it; `None`: to the node's own consumers.
     pub event_sink: Option<Arc<dyn EventSink>>,
+    /// Where a test stops the node's work.
+    #[cfg(feature = "fault-points")]
+    pub fault_points: crate::FaultPoints,
 }
 
 impl NodeOptions {
@@ -115,6 +118,8 @@ impl NodeOptions {
             limits: None,
             nats: None,
             event_sink: None,
+            #[cfg(feature = "fault-points")]
+            fault_points: crate::FaultPoints::default(),
         }
     }
 }

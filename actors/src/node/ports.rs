@@ -107,4 +107,8 @@ impl Ports for Inner {
     fn order_settled(&self, lease: Lease, order: OrderId, version: i64) -> Asked<'_, bool> {
         Box::pin(async move { Ok(self.store.order_settled(&lease, order, version).await?) })
     }
+    #[cfg(feature = "fault-points")]
+    fn reach(&self, point: crate::FaultPoint) -> BoxFuture<'_, ()> {
+        Box::pin(self.options.fault_points.reach(point))
+    }
 }

@@ -11,6 +11,7 @@ use super::settle;
 use crate::{
     command::{By, OrderCommand, Payable, Reply},
     entity::{Fault, Outcome, done, refused},
+    fault_point::fault_point,
     lane::{self, Intent, LaneError, OperationIntent, Remembered},
     operations,
     ports::Desk,
@@ -135,6 +136,7 @@ async fn commit(
     };
     match desk.commit(intent, Vec::new()).await {
         Ok(_) => {
+            fault_point!(desk, OrderMoved);
             *record = next;
             Ok(None)
         }

@@ -20,6 +20,7 @@ use super::{moves::events_of, saga};
 use crate::{
     command::{Answer, By, Reply},
     entity::{Fault, Outcome, done, refused},
+    fault_point::fault_point,
     lane::{self, Intent, LaneError, StockIntent},
     ports::{Desk, LocalProduct},
     product::{Hold, HoldAnswer, Shelf, Wanted},
@@ -116,7 +117,10 @@ async fn place_here(desk: &Desk, by: &By, new: &NewOrder, products: Vec<LocalPro
         ..Intent::default()
     };
     match desk.commit(intent, holds).await {
-        Ok(_) => done(Reply::Order(change.order)),
+        Ok(_) => {
+            fault_point!(desk, OrderPlaced);
+            done(Reply::Order(change.order))
+        }
         Err(lane::Fault::Lane(LaneError::Duplicate)) => repeated(desk, by).await,
         Err(fault) => Err(fault.into()),
     }

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     command::{CallContext, OrderCommand, Reply, Request},
     entity::{Outcome, done},
+    fault_point::fault_point,
     lane::Intent,
     node::Shared,
     ports::Desk,
@@ -90,6 +91,7 @@ pub(super) async fn handle(desk: &Desk, record: &mut OrderRecord) -> Outcome {
             ..Intent::default()
         };
         desk.commit(intent, Vec::new()).await?;
+        fault_point!(desk, OrderMoved);
         *record = next;
     }
     if record.unsettled {

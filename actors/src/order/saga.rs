@@ -28,6 +28,7 @@ use crate::{
     Error,
     command::{By, ProductCommand, Reply, Request, Reserve},
     entity::{Fault, Outcome, done, refused},
+    fault_point::fault_point,
     lane::{self, Intent, LaneError},
     ports::Desk,
 };
@@ -75,10 +76,13 @@ pub(super) async fn place(desk: &Desk, by: &By, new: &NewOrder) -> Outcome {
     };
     let record = record(&change.order, &by.operation, state);
     match write(desk, &record, OrderExpected::Absent, None).await {
-        Ok(()) => match verdict {
-            Some(refusal) => refused(refusal),
-            None => detach(desk, record).await,
-        },
+        Ok(()) => {
+            if let Some(refusal) = verdict {
+                return refused(refusal);
+            }
+            fault_point!(desk, OrderPlacing);
+            detach(desk, record).await
+        }
         Err(lane::Fault::Lane(LaneError::Duplicate)) => repeated(desk, by).await,
         Err(fault) => Err(fault.into()),
     }
@@ -107,6 +111,7 @@ pub(super) fn drive(desk: &Desk, record: OrderRecord) -> BoxFuture<'_, Outcome> 
 async fn drive_on(desk: &Desk, record: OrderRecord) -> Outcome {
     match reserve_all(desk, &record.order).await? {
         Ok(()) => {
+            fault_point!(desk, OrderReservedAll);
             let change = place_now(&record.order, desk);
             let next = OrderRecord {
                 order: change.order.clone(),
@@ -137,12 +142,16 @@ async fn decide(desk: &Desk, mut next: OrderRecord, change: Option<&Change>) -> 
         Err(fault) => return Err(fault.into()),
     }
     match next.state.clone() {
-        OrderState::Placed if change.is_some() && next.order.version == 1 => done(Reply::Order(next.order)),
+        OrderState::Placed if change.is_some() && next.order.version == 1 => {
+            fault_point!(desk, OrderPlaced);
+            done(Reply::Order(next.order))
+        }
         OrderState::Placed => {
             let snapshot = desk.ports.placed_snapshot(next.order.id).await?;
             done(Reply::Order(snapshot.unwrap_or(next.order)))
         }
         OrderState::Refused(refusal) => {
+            fault_point!(desk, OrderRefused);
             if next.unsettled {
                 settle::settle(desk, &mut next, settle::WHILE_ASKED).await;
             }
@@ -162,7 +171,14 @@ async fn reserve_all(desk: &Desk, order: &Order) -> Result<Result<(), Refusal>, 
             customer_id: order.customer_id,
         };
         let request = Request::Product(ProductCommand::Reserve(reserve));
-        Some(desk.route(request, RESERVE_BUDGET))
+        let reserving = desk.route(request, RESERVE_BUDGET);
+        Some(async move {
+            let answer = reserving.await;
+            if answer.is_ok() {
+                fault_point!(desk, OrderReservedOne);
+            }
+            answer
+        })
     });
     let (mut short, mut other) = (Vec::new(), None);
     for answer in join_all(asked.collect::<Vec<_>>()).await {

@@ -8,6 +8,7 @@ use holdfast_store::{OrderRecord, OrderState};
 
 use crate::{
     command::{ProductCommand, Request, Settle},
+    fault_point::fault_point,
     ports::Desk,
 };
 
@@ -36,7 +37,14 @@ pub(super) async fn settle(desk: &Desk, record: &mut OrderRecord, budget: Durati
             at: record.order.updated_at,
         };
         let request = Request::Product(ProductCommand::Settle(settle));
-        Some(desk.route(request, budget))
+        let settling = desk.route(request, budget);
+        Some(async move {
+            let answer = settling.await;
+            if answer.is_ok() {
+                fault_point!(desk, OrderSettledOne);
+            }
+            answer
+        })
     });
     for result in join_all(told.collect::<Vec<_>>()).await {
         if let Err(error) = result {
@@ -45,6 +53,7 @@ pub(super) async fn settle(desk: &Desk, record: &mut OrderRecord, budget: Durati
             return;
         }
     }
+    fault_point!(desk, OrderSettledAll);
     let settled = desk
         .ports
         .order_settled(desk.lease, record.order.id, record.order.version);

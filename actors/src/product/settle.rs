@@ -10,6 +10,7 @@ use super::{HoldAnswer, Shelf, Wanted, stock::step, want};
 use crate::{
     command::{Reply, Settle},
     entity::{Fault, Outcome, done, refused},
+    fault_point::fault_point,
     lane::Intent,
     ports::Desk,
 };
@@ -60,7 +61,9 @@ pub(crate) async fn handle(desk: &Desk, shelf: &dyn Shelf, settle: &Settle) -> O
         }],
         ..Intent::default()
     };
-    desk.commit(intent, vec![held]).await?;
+    let committed = desk.commit(intent, vec![held]).await;
+    fault_point!(desk, ProductSettled);
+    committed?;
     done(Reply::Ended)
 }
 
@@ -82,6 +85,8 @@ async fn bar(desk: &Desk, settle: &Settle) -> Outcome {
         }],
         ..Intent::default()
     };
-    desk.commit(intent, Vec::new()).await?;
+    let committed = desk.commit(intent, Vec::new()).await;
+    fault_point!(desk, ProductSettled);
+    committed?;
     done(Reply::Ended)
 }

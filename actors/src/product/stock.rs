@@ -16,6 +16,7 @@ use super::{HoldAnswer, Shelf, Wanted, want};
 use crate::{
     command::{Adjusted, Adjustment, By, Reply, Reserve, StockTarget},
     entity::{Fault, Outcome, done, refused},
+    fault_point::fault_point,
     lane::{self, Intent, LaneError, OperationIntent, Remembered, StockIntent},
     operations,
     ports::Desk,
@@ -167,6 +168,7 @@ pub(crate) async fn set(
 ///
 /// Asking twice reserves once: the reservation's key is the order and the product.
 pub(crate) async fn reserve(desk: &Desk, shelf: &dyn Shelf, reserve: &Reserve) -> Outcome {
+    fault_point!(desk, ProductReserving);
     let units = reserve.quantity.get();
     let (product, base, held) = match want(shelf, Wanted { units }).await.ok_or(Fault::Lost)? {
         HoldAnswer::Held { product, base, hold } => (product, base, hold),
@@ -207,7 +209,9 @@ pub(crate) async fn reserve(desk: &Desk, shelf: &dyn Shelf, reserve: &Reserve) -
         }],
         ..Intent::default()
     };
-    match desk.commit(intent, vec![held]).await {
+    let committed = desk.commit(intent, vec![held]).await;
+    fault_point!(desk, ProductReserved);
+    match committed {
         Ok(_) => done(Reply::Ended),
         Err(fault) => match reserved_before(desk, reserve).await? {
             Some(outcome) => outcome,
