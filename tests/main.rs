@@ -17,6 +17,7 @@ mod mail;
 mod metrics;
 mod monitoring;
 mod orders;
+mod saga;
 mod selling;
 mod services;
 mod spawned;
