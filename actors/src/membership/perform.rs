@@ -1,8 +1,11 @@
 //! Doing what the core wants done, and telling it what became of it.
 
-use std::time::{Duration, Instant};
+use std::{
+    panic::AssertUnwindSafe,
+    time::{Duration, Instant},
+};
 
-use futures_util::future::join_all;
+use futures_util::{FutureExt, future::join_all};
 use holdfast_domain::{NodeId, ShardId};
 use holdfast_store::{Lease, Service, StoreError, Vote};
 use ractor::ActorRef;
@@ -25,23 +28,24 @@ impl Membership {
     /// Performs an effect, in a task if it has to wait for the database or for requests.
     pub(super) async fn perform(&self, myself: &ActorRef<Event>, state: &mut State, effect: Effect) {
         let shared = self.shared.clone();
+        let if_lost = effect.if_lost();
         match effect {
             Effect::RefreshMap => drop(tokio::spawn(async move { shared.refresh_map().await })),
             Effect::SpreadMap => drop(tokio::spawn(async move {
                 shared.refresh_map().await;
                 outbound::spread_map(&shared).await;
             })),
-            Effect::DeclareDead(suspect) => tell(myself, declare_dead(shared, suspect)),
+            Effect::DeclareDead(suspect) => tell(myself, if_lost, declare_dead(shared, suspect)),
             Effect::TryLock {
                 peer,
                 lock_key,
                 after,
-            } => tell(myself, async move {
+            } => tell(myself, if_lost, async move {
                 tokio::time::sleep(after).await;
                 let lock = try_lock(&shared, peer, lock_key).await;
                 Event::LockTried { peer, lock }
             }),
-            Effect::Vote { peer, window } => tell(myself, async move {
+            Effect::Vote { peer, window } => tell(myself, if_lost, async move {
                 let ballot = vote(&shared, peer, window).await;
                 Event::Voted { peer, ballot }
             }),
@@ -49,21 +53,22 @@ impl Membership {
                 state.claimed_at = Instant::now();
                 tell(
                     myself,
+                    if_lost,
                     async move { Event::Claimed(claim(&shared, &wanted).await) },
                 );
             }
             Effect::Open(leases) => {
                 let failed = open(&shared, leases).await;
                 if !failed.is_empty() {
-                    tell(myself, async move { Event::OpenFailed(failed) });
+                    let _ = myself.send_message(Event::OpenFailed(failed));
                 }
             }
             Effect::Close(leases) => leases.into_iter().for_each(|lease| shared.shards.close(lease)),
             Effect::Drain { leases, to } => {
                 state.draining_since.insert(to, Instant::now());
-                tell(myself, drain(shared, leases, to));
+                tell(myself, if_lost, drain(shared, leases, to));
             }
-            Effect::HandOver { leases, to } => tell(myself, hand_over(shared, leases, to)),
+            Effect::HandOver { leases, to } => tell(myself, if_lost, hand_over(shared, leases, to)),
             Effect::Resume(leases) => open_under(&shared, &leases).for_each(|shard| shard.resume()),
             Effect::End => {
                 tracing::error!("this incarnation was declared dead; it stops serving");
@@ -74,12 +79,32 @@ impl Membership {
     }
 }
 
-/// Tells the membership what came of a task; nobody, if it has ended meanwhile.
-fn tell(membership: &ActorRef<Event>, work: impl Future<Output = Event> + Send + 'static) {
+/// Tells the membership what came of a task, if it has not ended meanwhile; if the task panics, that its
+/// outcome is unknown.
+fn tell(
+    membership: &ActorRef<Event>,
+    if_lost: Option<Event>,
+    work: impl Future<Output = Event> + Send + 'static,
+) {
     let membership = membership.clone();
     tokio::spawn(async move {
-        let _ = membership.send_message(work.await);
+        if let Some(event) = event_of(work, if_lost).await {
+            let _ = membership.send_message(event);
+        }
     });
+}
+
+/// Returns what a task says of its end, and what stands for that if it panics.
+async fn event_of(work: impl Future<Output = Event>, if_lost: Option<Event>) -> Option<Event> {
+    // Nothing that the task has touched is looked at again but what it shares, whose locks all hold for
+    // moments only.
+    match AssertUnwindSafe(work).catch_unwind().await {
+        Ok(event) => Some(event),
+        Err(_) => {
+            tracing::error!("a task of the membership panicked; its outcome counts as unknown");
+            if_lost
+        }
+    }
 }
 
 async fn declare_dead(shared: Shared, suspect: Suspect) -> Event {
@@ -225,4 +250,23 @@ fn open_under<'a>(
         .iter()
         .filter_map(|lease| shared.shards.get(lease.service, lease.shard));
     open.filter(|shard| leases.contains(&shard.lease()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::membership::testing::id;
+
+    #[tokio::test]
+    async fn a_task_that_panics_comes_back_as_an_unknown_outcome() {
+        let vote = Effect::Vote {
+            peer: id(2),
+            window: Duration::from_secs(5),
+        };
+        let told = event_of(async { panic!("on purpose") }, vote.if_lost()).await;
+        assert!(
+            matches!(told, Some(Event::Voted { peer, ballot: Ballot::Unknown }) if peer == id(2)),
+            "{told:?}"
+        );
+    }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use holdfast_domain::{NodeId, ShardId};
 use holdfast_store::{Lease, Service};
 
+use super::{Ballot, Claim, Declaration, Event, HandOver, Lock};
 use crate::membership::suspicion::Suspect;
 
 /// What the membership wants done. Each names the event that tells of its end, if there is one.
@@ -58,4 +59,45 @@ pub(crate) enum Effect {
     Resume(Vec<Lease>),
     /// Stop serving: this incarnation is superseded.
     End,
+}
+
+impl Effect {
+    /// Returns the event that stands for the result if performing the effect failed half-way and nobody
+    /// knows what became of it; `None` for effects whose end nobody waits for.
+    ///
+    /// Without it the effect would count as under way for ever, and never be asked for again.
+    pub(crate) fn if_lost(&self) -> Option<Event> {
+        match self {
+            Self::DeclareDead(suspect) => Some(Event::DeclaredDead {
+                peer: suspect.node_id,
+                declaration: Declaration::Unknown,
+            }),
+            Self::TryLock { peer, .. } => Some(Event::LockTried {
+                peer: *peer,
+                lock: Lock::Unknown,
+            }),
+            Self::Vote { peer, .. } => Some(Event::Voted {
+                peer: *peer,
+                ballot: Ballot::Unknown,
+            }),
+            Self::Claim(_) => Some(Event::Claimed(Claim::Unknown)),
+            // Something may be in flight still: they are served on.
+            Self::Drain { leases, to } => Some(Event::Drained {
+                to: *to,
+                quiet: Vec::new(),
+                busy: leases.clone(),
+            }),
+            Self::HandOver { leases, to } => Some(Event::HandedOver {
+                to: *to,
+                asked: leases.clone(),
+                hand_over: HandOver::Unknown,
+            }),
+            Self::RefreshMap
+            | Self::SpreadMap
+            | Self::Open(_)
+            | Self::Close(_)
+            | Self::Resume(_)
+            | Self::End => None,
+        }
+    }
 }

@@ -390,3 +390,35 @@ fn a_node_that_only_joins_has_no_vote() {
         assert_eq!(core.on(TICK * tick, alone), Vec::new());
     }
 }
+
+#[test]
+fn an_effect_that_is_lost_is_asked_for_again() {
+    let mut core = owner_of_all();
+    let first = learn(&mut core, joined(2));
+    let lost = first[0].if_lost().expect("somebody waits for it");
+    let resumed = core.on(NOW, lost);
+    let (leases, to) = drain_of(first);
+    assert_eq!(resumed, vec![Effect::Resume(leases.clone())]);
+    let again = drain_of(core.on(NOW, polled(2, &[])));
+    assert_eq!(again, (leases.clone(), to));
+    let drained = Event::Drained {
+        to,
+        quiet: leases.clone(),
+        busy: Vec::new(),
+    };
+    let hand_over = core.on(NOW, drained);
+    let lost = hand_over[0].if_lost().expect("somebody waits for it");
+    assert_eq!(core.on(NOW, lost), vec![Effect::Resume(leases), Effect::RefreshMap]);
+}
+
+#[test]
+fn every_mark_is_cleared_when_its_effect_is_lost() {
+    let mut core = core();
+    learn(&mut core, map(active(2), Some(id(2))));
+    let tried = core.on(NOW, Event::LinkDown(id(2)));
+    core.on(NOW, tried[0].if_lost().expect("somebody waits for it"));
+    assert_eq!(core.on(NOW, Event::LinkDown(id(2))), tried);
+    let claim = learn(&mut core, map_at(2, active(1), |_, _| (None, 1)));
+    core.on(NOW, claim[0].if_lost().expect("somebody waits for it"));
+    assert_eq!(core.on(NOW, polled(2, &[])), claim);
+}
