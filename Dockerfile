@@ -1,6 +1,7 @@
 # syntax=docker/dockerfile:1
 # One image for every role: what a container runs is told by its command and its
-# environment. Build it from the repository's top: docker build --tag holdfast .
+# environment. Build it from the repository's top:
+#   docker build --build-arg HOLDFAST_COMMIT="$(git rev-parse --short HEAD)" --tag holdfast .
 
 FROM rust:1.95.0-slim-bookworm AS build
 # aws-lc is C and assembler. Which point release of a compiler Debian has is of no concern here.
@@ -12,6 +13,8 @@ RUN apt-get update \
 ENV RUSTUP_TOOLCHAIN=1.95.0
 WORKDIR /source
 COPY . .
+# What holdfast_build_info says; without it, that it is unknown.
+ARG HOLDFAST_COMMIT=""
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/source/target \
     cargo build --release --locked --package holdfast-node \
@@ -20,7 +23,9 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
 FROM debian:12.12-slim
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /image/ /
-# A number, so that Kubernetes can see that it is not root. Nothing in the image is its own.
+# For a volume, which takes its owner from here: mail, if mail.spool_dir is this.
+RUN install -d --owner=10001 --group=10001 --mode=700 /var/spool/holdfast
+# A number, so that Kubernetes can see that it is not root. Nothing else in the image is its own.
 USER 10001:10001
 ENV HOLDFAST_NODE_API=0.0.0.0:8080 \
     HOLDFAST_NODE_OPS=0.0.0.0:9080 \

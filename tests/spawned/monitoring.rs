@@ -98,7 +98,7 @@ impl Monitoring {
             fs::write(&file, text).expect("a file");
             file.display().to_string()
         };
-        for name in ["recording.yml", "alerts.yml"] {
+        for name in ["expected.yml", "recording.yml", "alerts.yml"] {
             let rules = fs::read_to_string(repository("deploy/prometheus/rules").join(name)).expect("rules");
             let eager = rules.lines().map(|line| match line.trim_start() {
                 waits if waits.starts_with("for: ") => line.replace(waits, "for: 0s"),
@@ -139,6 +139,8 @@ impl Monitoring {
                 format!("--config.file={}", write("prometheus.yml", &config)),
                 format!("--storage.tsdb.path={}", home.join("prometheus").display()),
                 format!("--web.listen-address={at_prometheus}"),
+                format!("--web.external-url=http://{at_prometheus}"),
+                format!("--web.user-assets={}", repository("docs/runbooks").display()),
             ],
             &home.join("prometheus.log"),
         );
