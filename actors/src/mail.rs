@@ -1,7 +1,9 @@
 //! Mail: plain text messages that go to a relay over SMTP, or into a directory.
 //!
-//! *Invariant*: a message is a function of the event that it tells of. Made again it is the same, byte
-//! for byte, under the same `Message-ID`, so whoever gets it twice can know.
+//! *Invariant*: a message that is made again has the same `Message-ID` and date, those of the event that
+//! it tells of, so whoever gets it twice can know. Its bytes are a function of what it is made of: the
+//! same [`Mail`] is the same message. The address and the wording are the caller's, who reads some of
+//! that - to whom, the greeting, a product's name - when it sends.
 
 use std::{
     fmt,
