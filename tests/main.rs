@@ -10,6 +10,7 @@ mod accounts;
 mod cache;
 mod catalogue;
 mod cluster;
+mod components;
 mod events;
 mod idempotency;
 mod limits;
