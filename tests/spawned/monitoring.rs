@@ -192,6 +192,17 @@ impl Monitoring {
         Some(alerts.as_array()?.iter().any(is_it))
     }
 
+    /// Follows the link of an alert that is shown to the page of what to do.
+    async fn runbook(&self, alert: &str) -> Option<String> {
+        let url = format!("{}/api/v2/alerts?active=true", self.alertmanager);
+        let alerts: Value = self.http.get(url).send().await.ok()?.json().await.ok()?;
+        let shown = alerts.as_array()?;
+        let found = shown.iter().find(|found| found["labels"]["alertname"] == alert)?;
+        let link = found["annotations"]["runbook_url"].as_str()?;
+        let answer = self.http.get(link).send().await.ok()?;
+        answer.error_for_status().ok()?.text().await.ok()
+    }
+
     /// Fails unless a panel's query shows something.
     async fn shows(&self, Query { place, expression }: &Query) {
         let expression = expression
@@ -257,7 +268,7 @@ async fn a_dead_node_raises_its_alert_until_it_is_back_and_every_panel_shows_som
         Some(false)
     );
     let began = Instant::now();
-    patiently(NOTICED_WITHIN, "the alert fires", || async {
+    let page = patiently(NOTICED_WITHIN, "the alert fires and links its page", || async {
         // `up` starts it again within a second: only a node that keeps dying is down for long.
         // Its pid is looked for among the living, lest it be somebody else's by now.
         let process = up.node(&victim.name).process;
@@ -265,9 +276,14 @@ async fn a_dead_node_raises_its_alert_until_it_is_back_and_every_panel_shows_som
             process.signal(Signal::SIGKILL);
         }
         let is_alerted = monitoring.is_alerted("HoldfastNodeDown", &victim.name).await?;
-        is_alerted.then_some(())
+        if is_alerted {
+            monitoring.runbook("HoldfastNodeDown").await
+        } else {
+            None
+        }
     })
     .await;
+    assert!(page.starts_with("# HoldfastNodeDown\n"), "{page}");
     let fired = began.elapsed();
     up.is_back(&victim).await;
     patiently(NOTICED_WITHIN, "the alert is resolved", || async {
