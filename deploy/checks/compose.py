@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Checks that what compose.yaml mounts speaks of its services, and fits its settings.
 
 Compose itself reads none of the files that it mounts: a target that no service is, or a
@@ -31,14 +30,14 @@ def environment(service: dict) -> dict[str, str]:
 def mounts(service: dict) -> dict[str, Path]:
     """Maps paths in the container to the files and directories of the repository."""
     parts = [volume.split(":") for volume in service.get("volumes", [])]
-    return {inside: (DEPLOY / outside).resolve() for outside, inside, *_ in parts if outside.startswith(".")}
+    return {inside: (DEPLOY / source).resolve() for source, inside, *_ in parts if source.startswith(".")}
 
 
 def outside(service: dict, path: str) -> Path | None:
     """Finds the repository's file behind a path in the container."""
     for inside, file in mounts(service).items():
         if path == inside or path.startswith(inside + "/"):
-            return file / path[len(inside) :].lstrip("/") if path != inside else file
+            return file / path[len(inside) :].lstrip("/")
     return None
 
 

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Checks that the rendered manifests fit the nodes' settings, and what scrapes the pods fits them.
 
 The argument is what kustomize has made of deploy/kubernetes.
