@@ -5,4 +5,5 @@ mod crashes;
 mod expiring;
 mod keys;
 mod late;
+mod paused;
 mod scene;

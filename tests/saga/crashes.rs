@@ -2,7 +2,7 @@
 
 use holdfast_actors::FaultPoint;
 
-use super::scene::{End, Scene, Whose, reached};
+use super::scene::{End, Scene, Whose, answered, reached};
 
 /// Lets somebody die at a point of an order that two survivors are asked for: one from the beginning,
 /// the other once it has happened.
@@ -15,8 +15,8 @@ async fn dies(whose: Whose, point: FaultPoint, end: End) {
     scene.crash(whose).await;
     // With the victim gone, the nodes behind it have moved up.
     let again = scene.orders_at(victim + 1);
-    let first = first.await.expect("no panic").expect("an answer");
-    let again = again.await.expect("no panic").expect("an answer");
+    let first = answered(first).await;
+    let again = answered(again).await;
     let (first, again) = (scene.expect(first), scene.expect(again));
     assert_eq!(first, again);
     scene.is_over().await;
@@ -61,6 +61,36 @@ steps! {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_whose_next_home_dies_too_is_placed_once_by_the_last() {
+    let mut scene = Scene::set(End::Placed).await;
+    let mut held = scene.hold(Whose::Home, FaultPoint::OrderReservedOne);
+    let lost = scene.orders_at(scene.index(Whose::Home));
+    reached(&mut held, FaultPoint::OrderReservedOne).await;
+    scene.crash(Whose::Home).await;
+    // Either may be the next.
+    let point = FaultPoint::OrderReservedAll;
+    let mut held = [0, 1].map(|node| scene.cluster.node(node).node.fault_points().hold(point));
+    let asked = scene.orders_at(0);
+    let next = {
+        let [first, second] = &mut held;
+        tokio::select! {
+            () = reached(first, point) => 0,
+            () = reached(second, point) => 1,
+        }
+    };
+    scene.crash_node(next).await;
+    drop(held);
+    let last = answered(scene.orders_at(0)).await;
+    let last = scene.expect(last);
+    assert!(lost.await.expect("no panic").is_none(), "a dead node answered");
+    if let Some(asked) = asked.await.expect("no panic") {
+        assert_eq!(scene.expect(asked), last);
+    }
+    scene.is_over().await;
+    scene.goes_on(last.as_deref()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_whose_client_is_lost_with_its_home_is_finished_by_the_next_home() {
     let mut scene = Scene::set(End::Placed).await;
     let mut held = scene.hold(Whose::Home, FaultPoint::OrderReservedAll);
@@ -81,7 +111,7 @@ async fn a_cancelled_order_whose_home_dies_gives_everything_back_once() {
         FaultPoint::OrderSettledAll,
     ] {
         let mut scene = Scene::set(End::Placed).await;
-        let placed = scene.orders_at(0).await.expect("no panic").expect("an answer");
+        let placed = answered(scene.orders_at(0)).await;
         let order = scene.expect(placed).expect("an order");
         let path = format!("/v1/orders/{order}/cancel");
         let mut held = scene.hold(Whose::Home, point);

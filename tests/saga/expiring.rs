@@ -4,20 +4,18 @@ use std::time::Duration;
 
 use holdfast_actors::FaultPoint;
 
-use super::scene::{End, Scene, Whose, reached};
+use super::scene::{End, Scene, Whose, answered, reached};
 use crate::harness::eventually;
 
 /// How long an order may go unpaid.
 const PAYMENT_DEADLINE: Duration = Duration::from_secs(3);
-/// The bound on how long an expired order may keep its units, if the machine is not busy.
+/// The bound on how long an expired order may keep its units.
 const RETURN_BOUND_MS: i64 = 2_000;
-/// What a busy machine may add to it.
-const BUSY_MS: i64 = 3_000;
 
 /// Places an order that nobody pays.
 async fn unpaid() -> Scene {
     let scene = Scene::set_tuned(End::Placed, |options| options.payment_deadline = PAYMENT_DEADLINE).await;
-    let placed = scene.orders_at(0).await.expect("no panic").expect("an answer");
+    let placed = answered(scene.orders_at(0)).await;
     scene.expect(placed);
     scene
 }
@@ -55,7 +53,7 @@ async fn an_unpaid_order_gives_its_units_back_in_time_though_its_home_dies_just_
     .await;
     scene.crash(Whose::Home).await;
     let late_ms = given_back(&scene).await;
-    assert!(late_ms < RETURN_BOUND_MS + BUSY_MS, "{late_ms} ms late");
+    assert!(late_ms < RETURN_BOUND_MS, "{late_ms} ms late");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

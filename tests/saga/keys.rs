@@ -1,8 +1,10 @@
 //! Keys that outlive the owners who knew them.
 
 use holdfast_actors::FaultPoint;
+use serde_json::json;
 
-use super::scene::{End, Scene, UNITS, Whose, reached};
+use super::scene::{End, Scene, UNITS, Whose, answered, reached};
+use crate::harness::order;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_is_taken_from_the_moment_its_order_is_written_though_its_home_dies() {
@@ -22,17 +24,17 @@ async fn a_key_is_taken_from_the_moment_its_order_is_written_though_its_home_die
         let others_key = buyer.orders_with_key(&scene.key, &other).await;
         others_key.problem(422, "idempotency-key-reuse");
     }
-    scene.expect(first.await.expect("no panic").expect("an answer"));
+    scene.expect(answered(first).await);
     scene.is_over().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_has_its_order_for_ever_and_its_payment_for_a_day_and_more() {
     let mut scene = Scene::set(End::Placed).await;
-    let placed = scene.orders_at(0).await.expect("no panic").expect("an answer");
+    let placed = answered(scene.orders_at(0)).await;
     let placed = placed.expect(201);
     let path = format!("/v1/orders/{}/payments", placed["id"].as_str().expect("an id"));
-    let card = serde_json::json!({ "provider": "test", "method": "card" });
+    let card = json!({ "provider": "test", "method": "card" });
     let paid = scene.buyer.post_with_key(&path, &scene.key, card.clone()).await;
     let paid = paid.expect(201);
     for (aged, is_remembered) in [("25 hours", true), ("30 days", false)] {
@@ -68,4 +70,37 @@ async fn a_key_has_its_order_for_ever_and_its_payment_for_a_day_and_more() {
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_of_one_owner_that_dies_before_it_answers_is_found_by_its_key() {
+    let mut scene = Scene::set(End::Placed).await;
+    let mut held = scene.hold(Whose::Owner, FaultPoint::OrderPlaced);
+    let body = order(&[(scene.owners_product(), UNITS)]);
+    let first = scene.asks_at(scene.index(Whose::Home), "/v1/orders", body.clone());
+    reached(&mut held, FaultPoint::OrderPlaced).await;
+    scene.crash(Whose::Owner).await;
+    let again = scene.asks_at(scene.index(Whose::Home) + 1, "/v1/orders", body);
+    let (first, again) = (answered(first).await, answered(again).await);
+    assert_eq!(first.expect(201), again.expect(201));
+    assert_eq!(scene.cluster.count("SELECT count(*) FROM orders").await, 1);
+    assert_eq!(scene.buyer.stock_of(scene.owners_product()).await, (5, 2, 3));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payment_whose_order_loses_its_home_before_the_answer_is_made_once() {
+    let mut scene = Scene::set(End::Placed).await;
+    let placed = answered(scene.orders_at(0)).await;
+    let order = scene.expect(placed).expect("an order");
+    let mut held = scene.hold(Whose::Home, FaultPoint::OrderMoved);
+    let path = format!("/v1/orders/{order}/payments");
+    let card = json!({ "provider": "test", "method": "card" });
+    let first = scene.asks_at(scene.index(Whose::Owner), &path, card.clone());
+    reached(&mut held, FaultPoint::OrderMoved).await;
+    scene.crash(Whose::Home).await;
+    let again = scene.asks_at(scene.index(Whose::Owner) + 1, &path, card);
+    let (first, again) = (answered(first).await, answered(again).await);
+    assert_eq!(first.expect(201), again.expect(201));
+    let captured = "SELECT count(*) FROM event WHERE kind = 'payment.captured'";
+    assert_eq!(scene.cluster.count(captured).await, 1);
 }

@@ -3,7 +3,7 @@
 use holdfast_actors::{FaultPoint, Held};
 use serde_json::json;
 
-use super::scene::{End, Scene, Whose, reached};
+use super::scene::{End, Scene, Whose, answered, reached};
 
 /// Lets the home die while the owner has its request to reserve before it, and its successor end the
 /// order without it.
@@ -13,7 +13,7 @@ async fn overtaken(end: End) -> (Scene, Held) {
     let first = scene.orders_at(scene.index(Whose::Owner));
     reached(&mut late, FaultPoint::ProductReserving).await;
     scene.crash(Whose::Home).await;
-    let first = first.await.expect("no panic").expect("an answer");
+    let first = answered(first).await;
     scene.expect(first);
     scene.nothing_is_left_to_do().await;
     (scene, late)

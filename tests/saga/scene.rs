@@ -111,11 +111,16 @@ impl Scene {
 
     /// Asks for the order at a node, in the background.
     pub(super) fn orders_at(&self, index: usize) -> JoinHandle<Option<Answer>> {
-        let (buyer, key) = (self.buyer.at(self.cluster.api(index)), self.key.clone());
-        let body = self.body();
+        self.asks_at(index, "/v1/orders", self.body())
+    }
+
+    /// Asks for something under the scene's key at a node, in the background; nobody may answer.
+    pub(super) fn asks_at(&self, index: usize, path: &str, body: Value) -> JoinHandle<Option<Answer>> {
+        let buyer = self.buyer.at(self.cluster.api(index));
+        let (path, key) = (path.to_owned(), self.key.clone());
         tokio::spawn(async move {
             let headers = [("idempotency-key", key.as_str())];
-            let sent = buyer.try_send(reqwest::Method::POST, "/v1/orders", &headers, Some(body));
+            let sent = buyer.try_send(reqwest::Method::POST, &path, &headers, Some(body));
             sent.await.ok()
         })
     }
@@ -128,7 +133,11 @@ impl Scene {
 
     /// Ends somebody's node as the death of its process would.
     pub(super) async fn crash(&mut self, whose: Whose) {
-        let index = self.index(whose);
+        self.crash_node(self.index(whose)).await;
+    }
+
+    /// Ends a node as the death of its process would.
+    pub(super) async fn crash_node(&mut self, index: usize) {
         self.cluster.crash(index).await;
         self.buyer = self.buyer.at(self.cluster.api(0));
         self.seller = self.seller.at(self.cluster.api(0));
@@ -155,7 +164,7 @@ impl Scene {
         self.nothing_is_left_to_do().await;
         let is_placed = self.end == End::Placed;
         for node in 0..self.cluster.len() {
-            let again = self.orders_at(node).await.expect("no panic").expect("an answer");
+            let again = answered(self.orders_at(node)).await;
             assert_eq!(again.header("idempotent-replayed"), Some("true"), "{again:?}");
             self.expect(again);
         }
@@ -199,6 +208,11 @@ impl Scene {
             self.buyer.orders(&free).await.expect(201);
         }
     }
+}
+
+/// Waits for an answer that must come.
+pub(super) async fn answered(asked: JoinHandle<Option<Answer>>) -> Answer {
+    asked.await.expect("no panic").expect("an answer")
 }
 
 /// Waits until some work stands still.
