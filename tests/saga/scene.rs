@@ -191,6 +191,14 @@ impl Scene {
         .await;
     }
 
+    /// Checks that no product keeps any units for an order, and that they were given back once.
+    pub(super) async fn has_given_all_back(&self) {
+        for product in &self.products {
+            assert_eq!(self.buyer.stock_of(product).await, (STOCK, 0, STOCK));
+        }
+        self.no_movement_is_made_twice().await;
+    }
+
     /// Checks that the ledger has each kind of movement of an order once at most.
     pub(super) async fn no_movement_is_made_twice(&self) {
         let twice = "SELECT count(*) FROM (

@@ -32,6 +32,8 @@ pub enum FaultPoint {
     ProductReserving,
     /// The commit of a reservation has ended; nobody has been told.
     ProductReserved,
+    /// The product was told what has become of a reservation; nothing is done about it.
+    ProductSettling,
     /// The commit of what settles a reservation has ended; nobody has been told.
     ProductSettled,
 }

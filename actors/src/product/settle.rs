@@ -20,6 +20,7 @@ use crate::{
 /// If there is none yet, one is made that has given everything back already: a request to reserve
 /// that is still on its way must find that it comes too late.
 pub(crate) async fn handle(desk: &Desk, shelf: &dyn Shelf, settle: &Settle) -> Outcome {
+    fault_point!(desk, ProductSettling);
     let found = desk.ports.reservation(settle.product_id, settle.order_id).await?;
     let Some(before) = found else {
         return bar(desk, settle).await;
