@@ -275,6 +275,9 @@ impl Node {
         self.shared.link.crash();
         self.shared.shards.close_all();
         self.root.kill();
+        // Postgres ends what it has received; the others notice a death by the lack of connections.
+        let store = self.shared.store.clone();
+        tokio::spawn(async move { store.close().await });
     }
 
     /// Stops or resumes the node's heartbeats, while everything else goes on: to others it looks as a
