@@ -6,7 +6,13 @@ mod root;
 mod shared;
 mod upkeep;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use holdfast_domain::NodeId;
 use holdfast_store::{NewNode, NodeLock, Store, StoreError, StoreOptions, application_name};
@@ -74,6 +80,9 @@ pub struct Node {
     shared: Shared,
     root: ActorRef<RootMessage>,
     heartbeat: heartbeat::Heartbeat,
+    /// Whether handing everything over has been tried: what is left then is left to the others, in good
+    /// order and within the time that a stop may take.
+    has_drained: AtomicBool,
 }
 
 impl Node {
@@ -159,6 +168,7 @@ impl Node {
             shared,
             root,
             heartbeat,
+            has_drained: AtomicBool::new(false),
         })
     }
 
@@ -197,6 +207,7 @@ impl Node {
     pub async fn drain(&self) {
         let shared = &self.shared;
         shared.begin_draining();
+        self.has_drained.store(true, Ordering::Release);
         match shared.store.node_drain(shared.node_id).await {
             Ok(()) => self.hand_all_over().await,
             Err(error) => {
@@ -208,10 +219,13 @@ impl Node {
         }
     }
 
-    /// Leaves the cluster: hands its shards to the others, finishes what is in flight, and signs off.
+    /// Leaves the cluster: hands its shards to the others if that was not tried before, finishes what is
+    /// in flight, and signs off.
     pub async fn stop(&self) {
         let shared = &self.shared;
-        self.drain().await;
+        if !self.has_drained.load(Ordering::Acquire) {
+            self.drain().await;
+        }
         let shards = shared.shards.all();
         let limit = shared.options.drain_limit;
         let drained = futures_util::future::join_all(shards.iter().map(|shard| shard.drain(limit))).await;

@@ -90,6 +90,11 @@ impl Shard {
         timeout(limit, self.door.quiet()).await.is_ok()
     }
 
+    /// Drains for a hand-over, with more patience each time that it was in vain.
+    pub(crate) async fn drain_to_hand_over(&self) -> bool {
+        self.drain(self.door.patience()).await
+    }
+
     /// Lets requests in again, those that were parked first.
     pub(crate) fn resume(&self) {
         self.door.open();

@@ -21,9 +21,6 @@ use crate::{
     shard::Shard,
 };
 
-/// How long requests in flight may hold up a hand-over.
-const HAND_OVER_DRAIN: Duration = Duration::from_millis(250);
-
 impl Membership {
     /// Performs an effect, in a task if it has to wait for the database or for requests.
     pub(super) async fn perform(&self, myself: &ActorRef<Event>, state: &mut State, effect: Effect) {
@@ -51,11 +48,9 @@ impl Membership {
             }),
             Effect::Claim(wanted) => {
                 state.claimed_at = Instant::now();
-                tell(
-                    myself,
-                    if_lost,
-                    async move { Event::Claimed(claim(&shared, &wanted).await) },
-                );
+                tell(myself, if_lost, async move {
+                    Event::Claimed(claim(&shared, &wanted).await)
+                });
             }
             Effect::Open(leases) => {
                 let failed = open(&shared, leases).await;
@@ -210,7 +205,7 @@ async fn open(shared: &Shared, leases: Vec<Lease>) -> Vec<Lease> {
 
 async fn drain(shared: Shared, leases: Vec<Lease>, to: NodeId) -> Event {
     let draining: Vec<_> = open_under(&shared, &leases).collect();
-    let drained = join_all(draining.iter().map(|shard| shard.drain(HAND_OVER_DRAIN))).await;
+    let drained = join_all(draining.iter().map(|shard| shard.drain_to_hand_over())).await;
     let busy: Vec<Lease> = draining
         .iter()
         .zip(drained)

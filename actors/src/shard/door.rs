@@ -4,13 +4,17 @@
 //! where it is now and goes there at once; if it stays after all, they are let in. So a hand-over costs
 //! them the time that it takes, and no error and no back-off.
 //!
+//! How long it stays shut for those inside to leave is a matter of patience: little at first, for most
+//! shards are quiet at once and those that are not can be tried again; twice as much after each time that
+//! was in vain, for a shard in demand has somebody inside at every moment until it is shut for long enough.
+//!
 //! *Invariant*: a request is counted before the door is looked at. Whoever shuts the door therefore
 //! either keeps a request out or waits for it.
 
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU32, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -22,6 +26,11 @@ use tokio::{
 
 /// How long a request is parked at most.
 const PARKED_FOR_MAX: Duration = Duration::from_secs(1);
+/// How long requests inside may hold up the first hand-over of a shard.
+const PATIENCE_MIN: Duration = Duration::from_millis(50);
+/// How long they may hold up a later one at most. What is parked meanwhile still gets in, or moves on,
+/// before it is turned away.
+const PATIENCE_MAX: Duration = Duration::from_millis(800);
 /// How many requests are parked at one shard at most.
 const PARKED_MAX: usize = 512;
 
@@ -39,6 +48,8 @@ pub(super) struct Door {
     in_flight: AtomicUsize,
     quiet: Notify,
     parking: Semaphore,
+    /// How often the door was shut and opened again.
+    vain: AtomicU32,
 }
 
 /// A request on its way through a shard.
@@ -69,6 +80,7 @@ impl Default for Door {
             in_flight: AtomicUsize::new(0),
             quiet: Notify::new(),
             parking: Semaphore::new(PARKED_MAX),
+            vain: AtomicU32::new(0),
         }
     }
 }
@@ -120,7 +132,15 @@ impl Door {
 
     /// Lets requests in again.
     pub(super) fn open(&self) {
-        self.turn(Position::Shut, Position::Open);
+        if self.turn(Position::Shut, Position::Open) {
+            self.vain.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Returns for how long the door may stay shut until those inside have left.
+    pub(super) fn patience(&self) -> Duration {
+        let doublings = self.vain.load(Ordering::Acquire).min(8);
+        (PATIENCE_MIN * 2_u32.pow(doublings)).min(PATIENCE_MAX)
     }
 
     /// Sends requests away, for good.
@@ -139,14 +159,14 @@ impl Door {
         }
     }
 
-    fn turn(&self, from: Position, to: Position) {
+    fn turn(&self, from: Position, to: Position) -> bool {
         self.position.send_if_modified(|position| {
             let turns = *position == from;
             if turns {
                 *position = to;
             }
             turns
-        });
+        })
     }
 }
 
@@ -182,6 +202,18 @@ mod tests {
         };
         drop(inside);
         quiet.await.expect("nobody is inside");
+    }
+
+    #[test]
+    fn patience_doubles_with_each_time_that_was_in_vain() {
+        let door = door();
+        let mut patience = Vec::new();
+        for _ in 0..6 {
+            patience.push(door.patience().as_millis());
+            door.shut();
+            door.open();
+        }
+        assert_eq!(patience, [50, 100, 200, 400, 800, 800]);
     }
 
     #[tokio::test]

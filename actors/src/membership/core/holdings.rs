@@ -11,15 +11,14 @@ use holdfast_store::{Lease, Service};
 use super::{Effect, HandOver};
 use crate::{map::ShardMap, membership::placement};
 
-/// Shards on their way to one receiver at once: while they move, their requests wait.
-const HAND_OVER_MAX: usize = 64;
-
 /// A shard that this node holds.
 #[derive(Clone, Copy, Debug)]
 struct Holding {
     epoch: i64,
     /// Who is to get it, while it is drained or handed over.
     moving_to: Option<NodeId>,
+    /// How often it was to be handed over and did not become quiet.
+    vain: u32,
 }
 
 /// The shards that this node holds.
@@ -58,6 +57,7 @@ impl Holdings {
                 let holding = Holding {
                     epoch: lease.epoch,
                     moving_to: None,
+                    vain: 0,
                 };
                 self.held.insert(key, holding);
             }
@@ -108,19 +108,24 @@ impl Holdings {
     /// Begins to hand over what belongs elsewhere: one round at a time for each receiver.
     ///
     /// A round is of one service, orders before products: what an order in flight asks of a product
-    /// still finds it here, and no drain waits for another of its own round.
+    /// still finds it here, and no drain waits for another of its own round. Shards that did not become
+    /// quiet come after all others, or one that is in demand would keep everything here.
     pub(super) fn hand_over(&mut self, map: &ShardMap) -> Vec<Effect> {
         let busy: BTreeSet<NodeId> = self.held.values().filter_map(|held| held.moving_to).collect();
         let mut rounds = BTreeMap::<NodeId, Vec<Lease>>::new();
         let mut moves = placement::to_hand_over(map, self.me);
         moves.retain(|hand_over| !busy.contains(&hand_over.to) && self.under(&hand_over.lease).is_some());
-        moves.sort_by_key(|hand_over| Reverse(hand_over.lease.service));
+        let rank = |lease: &Lease| {
+            let vain = self.under(lease).map_or(0, |held| held.vain);
+            (vain, Reverse(lease.service))
+        };
+        moves.sort_by_key(|hand_over| rank(&hand_over.lease));
         for hand_over in moves {
             let leases = rounds.entry(hand_over.to).or_default();
-            let is_of_the_round = leases
+            if leases
                 .first()
-                .is_none_or(|first| first.service == hand_over.lease.service);
-            if is_of_the_round && leases.len() < HAND_OVER_MAX {
+                .is_none_or(|first| rank(first) == rank(&hand_over.lease))
+            {
                 leases.push(hand_over.lease);
             }
         }
@@ -138,6 +143,11 @@ impl Holdings {
         let mut effects = Vec::new();
         let busy = self.on_the_way(to, busy);
         self.mark(&busy, None);
+        for lease in &busy {
+            if let Some(held) = self.held.get_mut(&(lease.service, lease.shard)) {
+                held.vain = held.vain.saturating_add(1);
+            }
+        }
         if !busy.is_empty() {
             effects.push(Effect::Resume(busy));
         }

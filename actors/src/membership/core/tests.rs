@@ -207,7 +207,7 @@ fn a_joiner_gets_its_share_by_the_owners_hand_one_service_at_a_time() {
     let mut core = owner_of_all();
     let (leases, to) = drain_of(learn(&mut core, joined(2)));
     assert_eq!(to, id(2));
-    assert!(leases.len() == 64 && leases.iter().all(|lease| lease.service == Service::Orders));
+    assert!(leases.len() > 64 && leases.iter().all(|lease| lease.service == Service::Orders));
     assert_eq!(core.on(NOW, polled(2, &[])), Vec::new(), "one round at a time");
     let (busy, quiet) = leases.split_at(1);
     let drained = Event::Drained {
@@ -220,6 +220,57 @@ fn a_joiner_gets_its_share_by_the_owners_hand_one_service_at_a_time() {
         to,
     };
     assert_eq!(core.on(NOW, drained), vec![Effect::Resume(busy.to_vec()), give]);
+}
+
+#[test]
+fn a_shard_that_stays_busy_holds_up_no_other() {
+    let mut core = owner_of_all();
+    let (mut leases, to) = drain_of(learn(&mut core, joined(2)));
+    let stubborn = leases[0];
+    let mut moved = Vec::new();
+    let mut version = 2;
+    loop {
+        let (busy, quiet): (Vec<Lease>, Vec<Lease>) = leases.iter().partition(|lease| **lease == stubborn);
+        let drained = Event::Drained {
+            to,
+            quiet: quiet.clone(),
+            busy,
+        };
+        let effects = core.on(NOW, drained);
+        if quiet.is_empty() {
+            assert_eq!(effects, vec![Effect::Resume(vec![stubborn])], "it is served on");
+            break;
+        }
+        moved.extend(quiet.iter().map(|lease| (lease.service, lease.shard)));
+        version += 1;
+        let map = map_at(version, active(2), |service, shard| {
+            if moved.contains(&(service, shard)) {
+                (Some(to), 2)
+            } else {
+                (Some(id(1)), 1)
+            }
+        });
+        let handed_over = Event::HandedOver {
+            to,
+            asked: quiet.clone(),
+            hand_over: HandOver::Moved(
+                quiet
+                    .iter()
+                    .map(|lease| Lease {
+                        node_id: to,
+                        epoch: 2,
+                        ..*lease
+                    })
+                    .collect(),
+            ),
+        };
+        core.on(NOW, handed_over);
+        (leases, _) = drain_of(learn(&mut core, map));
+    }
+    let services: BTreeSet<Service> = moved.iter().map(|(service, _)| *service).collect();
+    assert_eq!(services.len(), 3, "only the one is left: {services:?}");
+    let (leases, _) = drain_of(core.on(NOW, polled(version, &[])));
+    assert_eq!(leases, [stubborn], "it is tried again");
 }
 
 #[test]
@@ -392,15 +443,13 @@ fn a_node_that_only_joins_has_no_vote() {
 }
 
 #[test]
-fn an_effect_that_is_lost_is_asked_for_again() {
+fn shards_whose_drain_or_hand_over_is_lost_are_served_on_and_tried_again() {
     let mut core = owner_of_all();
     let first = learn(&mut core, joined(2));
     let lost = first[0].if_lost().expect("somebody waits for it");
     let resumed = core.on(NOW, lost);
-    let (leases, to) = drain_of(first);
-    assert_eq!(resumed, vec![Effect::Resume(leases.clone())]);
-    let again = drain_of(core.on(NOW, polled(2, &[])));
-    assert_eq!(again, (leases.clone(), to));
+    assert_eq!(resumed, vec![Effect::Resume(drain_of(first).0)]);
+    let (leases, to) = drain_of(core.on(NOW, polled(2, &[])));
     let drained = Event::Drained {
         to,
         quiet: leases.clone(),
@@ -408,7 +457,11 @@ fn an_effect_that_is_lost_is_asked_for_again() {
     };
     let hand_over = core.on(NOW, drained);
     let lost = hand_over[0].if_lost().expect("somebody waits for it");
-    assert_eq!(core.on(NOW, lost), vec![Effect::Resume(leases), Effect::RefreshMap]);
+    assert_eq!(
+        core.on(NOW, lost),
+        vec![Effect::Resume(leases.clone()), Effect::RefreshMap]
+    );
+    assert_eq!(drain_of(core.on(NOW, polled(2, &[]))), (leases, to));
 }
 
 #[test]
