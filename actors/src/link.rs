@@ -17,7 +17,8 @@
 //!
 //! Most of what is here guards against something that `ractor_cluster` 0.16 does or does not do:
 //!
-//! - *It never drops a silent peer.* Streams have an idle timeout, and nodes send keep-alives.
+//! - *It never drops a silent peer.* Nodes send keep-alives; calls to a peer that misses some in a row
+//!   fail at once, and streams have an idle timeout.
 //! - *It never connects again.* There is a dialer for each peer.
 //! - *Its writer queue has no bound.* Calls and bytes in flight to a peer are limited, then
 //!   [`LinkError::Overloaded`]; nothing is one-way but the keep-alives.
@@ -230,7 +231,8 @@ impl Link {
     ///
     /// # Errors
     /// [`LinkError::is_certainly_undelivered`] tells whether the call may have been carried out.
-    /// [`LinkError::Closed`] comes as soon as the session is lost, [`LinkError::Timeout`] after
+    /// [`LinkError::Closed`] comes as soon as the session is lost, [`LinkError::Silent`] once the peer
+    /// is found to be out of reach, [`LinkError::Timeout`] after
     /// `timeout`, everything else without waiting.
     pub async fn call(&self, peer: Uuid, frame: Vec<u8>, timeout: Duration) -> Result<Vec<u8>, LinkError> {
         let hub = &self.inner.hub;
@@ -249,7 +251,7 @@ impl Link {
         self.inner.hub.subscribe()
     }
 
-    /// The peers that can be called now.
+    /// The peers that can be called now: with a session, and not silent.
     pub fn connected(&self) -> Vec<Uuid> {
         self.inner.hub.connected()
     }

@@ -1,5 +1,6 @@
 //! A node: everything of Holdfast that one process is, apart from HTTP.
 
+mod joining;
 mod options;
 mod ports;
 mod root;
@@ -35,8 +36,9 @@ use crate::{
     metrics::{self, Metrics},
 };
 
-/// The link protocol that this release speaks: 2 knows messages to a node itself, 3 those about the map.
-const PROTO: i32 = 3;
+/// The link protocol that this release speaks: 2 knows messages to a node itself, 3 those about the map,
+/// 4 sends keep-alives several times a second.
+const PROTO: i32 = 4;
 /// How often a node that leaves looks whether its shards have moved.
 const HAND_OVER_POLL: Duration = Duration::from_millis(20);
 
@@ -58,6 +60,9 @@ pub enum StartError {
     /// The node's metrics contradict each other.
     #[error("the node's metrics contradict each other")]
     Metrics(#[from] prometheus::Error),
+    /// Too few of the nodes that serve could be reached.
+    #[error("too few of the nodes that serve could be reached: what this one owned would be out of reach")]
+    OutOfReach,
     /// Mail cannot be sent as it was asked for.
     #[error("mail cannot be sent as it was asked for")]
     Mail(#[from] MailError),
@@ -88,7 +93,8 @@ pub struct Node {
 impl Node {
     /// Joins the cluster and begins to serve.
     ///
-    /// Returns once the node is an active member; its shards follow at once, and
+    /// Waits until enough of those who serve can be reached, for [`StartError::OutOfReach`] at the end of
+    /// some patience. Returns once the node is an active member; its shards follow at once, and
     /// [`Client::health`] tells when every shard is served.
     pub async fn start(options: NodeOptions) -> Result<Self, StartError> {
         let node_id = NodeId(uuid::Uuid::now_v7());
@@ -119,6 +125,7 @@ impl Node {
         );
         link_options.tls.clone_from(&options.tls);
         link_options.max_calls_in_flight = options.calls_in_flight;
+        link_options.silent_after = options.link_silent_after;
         link_options.idle_timeout = options.link_idle_timeout;
         let link = Link::start(
             link_options,
@@ -161,6 +168,7 @@ impl Node {
         )
         .await?;
         let heartbeat = heartbeat::Heartbeat::start(&shared, lock_key, lock).map_err(StartError::Thread)?;
+        joining::until_within_reach(&shared).await?;
         shared.store.node_activate(node_id).await?;
         shared.refresh_map().await;
         tracing::info!(node = %shared.options.name, incarnation = %node_id, "joined the cluster");

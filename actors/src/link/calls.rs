@@ -14,7 +14,7 @@ pub struct CallCounters {
     pub answered: u64,
     /// Calls without an answer in time.
     pub timed_out: u64,
-    /// Calls whose session was lost while they waited.
+    /// Calls whose session was lost, or whose peer fell silent, while they waited.
     pub lost: u64,
     /// Calls that were not sent because too much was in flight.
     pub overloaded: u64,
@@ -92,7 +92,7 @@ impl Counted {
         let counter = match result {
             Ok(_) => &tally.answered,
             Err(LinkError::Timeout) => &tally.timed_out,
-            Err(LinkError::Closed) => &tally.lost,
+            Err(LinkError::Closed | LinkError::Silent) => &tally.lost,
             Err(LinkError::Overloaded) => &tally.overloaded,
             Err(LinkError::NotConnected) => &tally.unreachable,
             Err(_) => &tally.refused,

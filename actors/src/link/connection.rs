@@ -30,6 +30,8 @@ pub(super) struct Connection {
     peer: OnceLock<Uuid>,
     meter: OnceLock<Meter>,
     verified: AtomicBool,
+    /// Whether the peer was heard since that was last asked.
+    heard: AtomicBool,
 }
 
 impl Connection {
@@ -43,6 +45,7 @@ impl Connection {
             peer: OnceLock::new(),
             meter: OnceLock::new(),
             verified: AtomicBool::new(false),
+            heard: AtomicBool::new(true),
         }
     }
 
@@ -73,6 +76,16 @@ impl Connection {
 
     pub(super) fn is_verified(&self) -> bool {
         self.verified.load(SeqCst)
+    }
+
+    /// Records that the peer was heard.
+    pub(super) fn hear(&self) {
+        self.heard.store(true, SeqCst);
+    }
+
+    /// Tells whether the peer was heard since this was last asked.
+    pub(super) fn was_heard(&self) -> bool {
+        self.heard.swap(false, SeqCst)
     }
 
     /// Breaks the connection off at once. Nothing more is read or written.

@@ -12,7 +12,7 @@ use crate::wire::MAX_FRAME_BYTES;
 /// Why a link could not start, or a call got no answer.
 #[derive(Debug, Error)]
 pub enum LinkError {
-    /// No session with the peer is up; the call was not sent.
+    /// No session with the peer is up, or the peer is silent; the call was not sent.
     #[error("no session with the peer")]
     NotConnected,
     /// Too much is unanswered by the peer already; the call was not sent.
@@ -30,6 +30,9 @@ pub enum LinkError {
     /// The session was lost while the call was in flight; it may have been carried out.
     #[error("the session was lost while the call was in flight")]
     Closed,
+    /// The peer fell silent while the call was in flight; it may have been carried out.
+    #[error("the peer fell silent while the call was in flight")]
+    Silent,
     /// The options contradict themselves.
     #[error("invalid link options: {reason}")]
     InvalidOptions {
@@ -58,7 +61,7 @@ impl LinkError {
     /// cannot carry it out twice.
     pub fn is_certainly_undelivered(&self) -> bool {
         match self {
-            Self::Timeout | Self::Closed => false,
+            Self::Timeout | Self::Closed | Self::Silent => false,
             Self::NotConnected
             | Self::Overloaded
             | Self::FrameTooLarge { .. }

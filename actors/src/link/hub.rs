@@ -188,12 +188,18 @@ impl Hub {
         self.roster.read().session(peer).cloned()
     }
 
-    pub(super) fn sessions(&self) -> Vec<Arc<Session>> {
-        self.roster.read().sessions().cloned().collect()
+    /// Has every session take note of whether its peer was heard, and show it that this node lives.
+    pub(super) fn keep_alive(&self) {
+        let roster = self.roster.read();
+        for session in roster.sessions() {
+            session.keep_alive(roster.keeps_alive(session.peer));
+        }
     }
 
     pub(super) fn connected(&self) -> Vec<Uuid> {
-        self.roster.read().connected()
+        let roster = self.roster.read();
+        let heard = roster.sessions().filter(|session| !session.is_silent());
+        heard.map(|session| session.peer).collect()
     }
 
     pub(super) fn subscribe(&self) -> broadcast::Receiver<LinkEvent> {

@@ -34,6 +34,9 @@ pub struct LinkOptions {
     pub listen: SocketAddr,
     /// Mutual TLS, if the network is not trusted.
     pub tls: Option<TlsFiles>,
+    /// How long a peer that keeps alive may be silent before it counts as out of reach: calls to it fail
+    /// at once until it is heard again. A quarter of it is the pause between keep-alives.
+    pub silent_after: Duration,
     /// How long a peer may be silent, or refuse to take bytes, before its session is dropped.
     pub idle_timeout: Duration,
     /// How long connecting, the TLS handshake and the hello may take together.
@@ -64,6 +67,7 @@ impl LinkOptions {
             cookie: cookie.into(),
             listen,
             tls: None,
+            silent_after: Duration::from_millis(600),
             idle_timeout: Duration::from_secs(8),
             handshake_timeout: Duration::from_secs(3),
             max_calls_in_flight: 512,
@@ -83,7 +87,10 @@ impl LinkOptions {
         if self.cookie.is_empty() {
             return invalid("the cookie is empty");
         }
-        if self.idle_timeout.as_millis() == 0 || self.handshake_timeout.is_zero() {
+        if self.silent_after.as_millis() < 4
+            || self.idle_timeout.as_millis() < 4
+            || self.handshake_timeout.is_zero()
+        {
             return invalid("a timeout is too short");
         }
         if self.max_calls_in_flight == 0 || self.max_bytes_in_flight < MAX_FRAME_BYTES {
@@ -104,6 +111,7 @@ impl fmt::Debug for LinkOptions {
             .field("node_id", &self.node_id)
             .field("listen", &self.listen)
             .field("tls", &self.tls)
+            .field("silent_after", &self.silent_after)
             .field("idle_timeout", &self.idle_timeout)
             .field("max_calls_in_flight", &self.max_calls_in_flight)
             .finish_non_exhaustive()
@@ -119,4 +127,6 @@ pub struct Peer {
     pub name: String,
     /// Where the peer listens, as `host:port`.
     pub link_addr: String,
+    /// Whether its release sends keep-alives so often that silence tells that it is out of reach.
+    pub keeps_alive: bool,
 }

@@ -120,6 +120,11 @@ impl<K: PartialEq, S: Clone> Roster<K, S> {
         self.listed.get(&peer).map(|peer| peer.name.as_str())
     }
 
+    /// Tells whether the silence of an incarnation means that it is out of reach.
+    pub(super) fn keeps_alive(&self, peer: Uuid) -> bool {
+        self.listed.get(&peer).is_some_and(|peer| peer.keeps_alive)
+    }
+
     /// Takes note of a session that is ready for calls.
     pub(super) fn ready(&mut self, peer: Uuid, key: K, session: S, now: Instant) -> Ready<S> {
         if !self.welcomes(peer) {
@@ -158,7 +163,8 @@ impl<K: PartialEq, S: Clone> Roster<K, S> {
         self.held.values().map(|held| &held.session)
     }
 
-    pub(super) fn connected(&self) -> Vec<Uuid> {
+    #[cfg(test)]
+    fn connected(&self) -> Vec<Uuid> {
         self.held.keys().copied().collect()
     }
 }
@@ -209,6 +215,7 @@ mod tests {
             node_id: id(n),
             name: format!("n{n}"),
             link_addr: format!("host-{n}:1"),
+            keeps_alive: true,
         }
     }
 

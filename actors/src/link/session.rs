@@ -4,19 +4,25 @@
 //! *this* session: process groups and registries are shared by all nodes of a process, and ids of
 //! remote actors are only unique within a session.
 //!
+//! A peer is silent when so many of this node's own keep-alives in a row went out without a byte from
+//! it. It is shown no more keep-alives then, so that one that hears but is not heard finds out as well.
+//! The session is kept: what was sent into the silence arrives when it ends, and whoever gets it is
+//! heard again.
+//!
 //! A call counts as in flight until it is answered, its session ends, or `idle_timeout` has passed,
 //! even if its caller stopped waiting long before: its frame may still stand in the session's
 //! writer queue, which has no bound of its own. A peer that takes nothing is dropped after that
 //! time together with its queue, so the queue never holds more than the limits below.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use ractor::concurrency::{OneshotReceiver, oneshot};
 use ractor::{ActorId, ActorRef};
 use ractor_cluster::NodeSessionMessage;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -25,6 +31,7 @@ use super::connection::Connection;
 use super::counters::Meter;
 use super::error::LinkError;
 use super::gateway::{GatewayMessage, gateway_name};
+use super::upkeep::BEATS_PER_TIMEOUT;
 use crate::wire::MAX_FRAME_BYTES;
 
 /// How much may be in flight to one peer.
@@ -44,6 +51,9 @@ pub(super) struct Session {
     gateway: ActorRef<GatewayMessage>,
     connection: Arc<Connection>,
     ended: CancellationToken,
+    /// Keep-alives since the peer was last heard.
+    unheard: AtomicU32,
+    silent: watch::Sender<bool>,
     linger: Duration,
     calls: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
@@ -71,6 +81,8 @@ impl Session {
             gateway: gateway.into(),
             connection,
             ended: CancellationToken::new(),
+            unheard: AtomicU32::new(0),
+            silent: watch::Sender::new(false),
             linger: limits.linger,
             calls: Arc::new(Semaphore::new(limits.calls)),
             bytes: Arc::new(Semaphore::new(limits.bytes)),
@@ -89,6 +101,10 @@ impl Session {
         timeout: Duration,
     ) -> Result<Vec<u8>, LinkError> {
         let deadline = Instant::now() + timeout;
+        let mut silent = self.silent.subscribe();
+        if *silent.borrow_and_update() {
+            return Err(LinkError::NotConnected);
+        }
         let admitted = self.admit(frame.len())?;
         let (port, answer) = oneshot();
         let linger = timeout.max(self.linger);
@@ -112,14 +128,33 @@ impl Session {
             biased;
             answer = in_flight.answer() => answer,
             () = self.ended.cancelled() => Err(LinkError::Closed),
+            _ = silent.wait_for(|silent| *silent) => Err(LinkError::Silent),
             () = sleep_until(deadline) => Err(LinkError::Timeout),
         }
     }
 
-    /// Shows the peer that this node is alive. `ractor_cluster`'s own pings come up to five seconds
-    /// apart, which would not do for a short idle timeout.
-    pub(super) fn beat(&self) {
-        let _ = self.gateway.send_message(GatewayMessage::Beat);
+    /// Takes note of whether the peer was heard, and shows it that this node is alive.
+    /// `ractor_cluster`'s own pings come up to five seconds apart, which would not do.
+    ///
+    /// `tells` says whether the peer's silence means anything.
+    pub(super) fn keep_alive(&self, tells: bool) {
+        let unheard = if self.connection.was_heard() {
+            0
+        } else {
+            self.unheard.load(Relaxed).saturating_add(1)
+        };
+        self.unheard.store(unheard, Relaxed);
+        let is_silent = tells && unheard >= BEATS_PER_TIMEOUT;
+        self.silent
+            .send_if_modified(|silent| std::mem::replace(silent, is_silent) != is_silent);
+        if !is_silent {
+            let _ = self.gateway.send_message(GatewayMessage::Beat);
+        }
+    }
+
+    /// Tells whether the peer is out of reach though the session is up.
+    pub(super) fn is_silent(&self) -> bool {
+        *self.silent.borrow()
     }
 
     /// Ends the session: calls in flight fail at once, and the connection is broken off.

@@ -92,6 +92,7 @@ impl AsyncRead for Reader {
             let before = buf.filled().len();
             if let Poll::Ready(result) = Pin::new(&mut me.inner).poll_read(context, buf) {
                 me.silence.renew();
+                me.connection.hear();
                 if let Some((meter, frames)) = &mut me.meter {
                     let piece = &buf.filled()[before..];
                     meter.received(piece.len() as u64, frames.feed(piece));

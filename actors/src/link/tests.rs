@@ -37,6 +37,8 @@ fn options(name: &str) -> LinkOptions {
         yield_delay: Duration::from_millis(20),
         redial_min: Duration::from_millis(5),
         redial_max: Duration::from_millis(50),
+        // Tests of silence have less patience; the others are not to depend on it.
+        silent_after: Duration::from_mins(1),
         ..LinkOptions::new(name, Uuid::now_v7(), "a cookie", loopback())
     }
 }
@@ -92,6 +94,7 @@ impl Node {
             node_id: self.id(),
             name: self.name.clone(),
             link_addr: self.link.local_addr().to_string(),
+            keeps_alive: true,
         }
     }
 

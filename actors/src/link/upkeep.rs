@@ -6,21 +6,21 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::hub::Hub;
 
-/// How many keep-alives go out within one idle timeout; so many in a row must be lost before a
-/// healthy session is taken for a dead one.
-const BEATS_PER_TIMEOUT: u32 = 4;
+/// How many keep-alives go out before a silent peer is taken for one that is out of reach; so many in
+/// a row must be lost.
+pub(super) const BEATS_PER_TIMEOUT: u32 = 4;
 
 /// Runs until the link ends.
 pub(super) async fn upkeep(hub: Arc<Hub>) {
     let shutdown = hub.shutdown.clone();
     let beating = async {
-        let mut beat = interval(hub.options.idle_timeout / BEATS_PER_TIMEOUT);
+        let timeout = hub.options.silent_after.min(hub.options.idle_timeout);
+        let mut beat = interval(timeout / BEATS_PER_TIMEOUT);
+        // A runtime that did not get to run for a while has heard nobody, and that counts once.
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             beat.tick().await;
-            for session in hub.sessions() {
-                session.beat();
-            }
+            hub.keep_alive();
             hub.tidy();
         }
     };

@@ -32,6 +32,8 @@ pub struct NodeOptions {
     pub link_advertise: Option<String>,
     /// Mutual TLS between nodes, if the network is not trusted.
     pub tls: Option<TlsFiles>,
+    /// How long a peer may be silent before it counts as out of reach.
+    pub link_silent_after: Duration,
     /// How long a peer may be silent before its session is dropped.
     pub link_idle_timeout: Duration,
     /// Calls to one peer that may be unanswered at a time.
@@ -42,7 +44,7 @@ pub struct NodeOptions {
     pub heartbeat_interval: Duration,
     /// How long a peer's heartbeat may stand still before it is suspected.
     pub suspect_after: Duration,
-    /// How long a peer may be without a session, though its heart beats, before this node votes
+    /// How long a peer may be without a session, or silent, though its heart beats, before this node votes
     /// against it.
     pub vote_after: Duration,
     /// How long a request may look for its owner, all attempts together.
@@ -96,12 +98,13 @@ impl NodeOptions {
             link_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             link_advertise: None,
             tls: None,
+            link_silent_after: Duration::from_millis(600),
             link_idle_timeout: Duration::from_secs(8),
             calls_in_flight: 512,
             api_advertise: String::new(),
             heartbeat_interval: Duration::from_millis(200),
             suspect_after: Duration::from_secs(1),
-            vote_after: Duration::from_secs(3),
+            vote_after: Duration::from_millis(200),
             call_budget: Duration::from_secs(2),
             drain_limit: Duration::from_secs(3),
             entity_in_flight: 1_024,

@@ -35,6 +35,9 @@ use crate::{
     shard::Shards,
 };
 
+/// The first link protocol whose nodes send keep-alives so often that their silence tells something.
+const KEEP_ALIVE_PROTO: i32 = 4;
+
 /// What all parts of a node share. One of a kind, and as long-lived as the node.
 pub(crate) type Shared = Arc<Inner>;
 
@@ -152,6 +155,7 @@ impl Inner {
             node_id: node.node_id.0,
             name: node.name.clone(),
             link_addr: node.link_addr.clone(),
+            keeps_alive: node.proto >= KEEP_ALIVE_PROTO,
         });
         self.link.set_peers(peers.collect());
         let map = Arc::new(map);

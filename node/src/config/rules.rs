@@ -144,6 +144,7 @@ fn durations(config: &Config, broken: &mut Vec<Broken>) {
         ("limits.lease_wait", config.limits.lease_wait),
         ("membership.heartbeat", config.membership.heartbeat),
         ("membership.vote_after", config.membership.vote_after),
+        ("link.silent_after", config.link.silent_after),
         ("link.idle_timeout", config.link.idle_timeout),
         ("mail.smtp_timeout", config.mail.smtp_timeout),
         ("mail.retry_first", config.mail.retry_first),

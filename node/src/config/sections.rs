@@ -346,7 +346,7 @@ pub struct MembershipSettings {
     /// How long a heartbeat may stand still before its node is suspected.
     #[serde(with = "humantime_serde")]
     pub suspect_after: Duration,
-    /// How long a node may be without a session, though its heart beats,
+    /// How long a node may be out of reach, though its heart beats,
     /// before this one votes against it.
     #[serde(with = "humantime_serde")]
     pub vote_after: Duration,
@@ -357,7 +357,7 @@ impl Default for MembershipSettings {
         Self {
             heartbeat: Duration::from_millis(200),
             suspect_after: Duration::from_secs(1),
-            vote_after: Duration::from_secs(3),
+            vote_after: Duration::from_millis(200),
         }
     }
 }
@@ -430,6 +430,10 @@ impl Default for NatsSettings {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LinkSettings {
+    /// How long a peer may be silent before it counts as out of reach. A quarter
+    /// of it is the pause between keep-alives.
+    #[serde(with = "humantime_serde")]
+    pub silent_after: Duration,
     /// How long a peer may be silent before its session is dropped.
     #[serde(with = "humantime_serde")]
     pub idle_timeout: Duration,
@@ -449,6 +453,7 @@ pub struct LinkSettings {
 impl Default for LinkSettings {
     fn default() -> Self {
         Self {
+            silent_after: Duration::from_millis(600),
             idle_timeout: Duration::from_secs(8),
             max_in_flight: 512,
             tls_ca: None,

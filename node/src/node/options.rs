@@ -36,6 +36,7 @@ pub fn node_options(config: &Config, plan: &NodePlan) -> anyhow::Result<NodeOpti
     options.link_listen = plan.link;
     options.link_advertise.clone_from(&plan.advertise);
     options.tls = tls(config);
+    options.link_silent_after = config.link.silent_after;
     options.link_idle_timeout = config.link.idle_timeout;
     options.calls_in_flight = config.link.max_in_flight;
     options.api_advertise = plan.api.map(|api| api.to_string()).unwrap_or_default();

@@ -135,3 +135,26 @@ async fn no_session_comes_up_through_a_fault() {
     one.link.faults().heal();
     connect(&[&one, &two]).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_peer_is_out_of_reach_for_both_ends_until_it_is_heard_again() {
+    let (one, two) = pair_with(|options| options.silent_after = Duration::from_millis(200)).await;
+    // It hears and is not heard: the other end has to find out as well.
+    one.link
+        .faults()
+        .set(Some(two.id()), Direction::Inbound, FaultState::BlackHole);
+    let in_flight = one
+        .link
+        .call(two.id(), b"anybody there?".to_vec(), PATIENCE)
+        .await;
+    assert!(matches!(in_flight, Err(LinkError::Silent)), "{in_flight:?}");
+    assert!(matches!(
+        one.link.call(two.id(), b"and now?".to_vec(), PATIENCE).await,
+        Err(LinkError::NotConnected)
+    ));
+    until("the one that is heard by nobody notices", || !two.sees(&one)).await;
+    one.link.faults().heal();
+    connected(&[&one, &two]).await;
+    assert_eq!(one.link.counters().reconnects, 0, "the session was kept");
+    assert!(one.ask(&two, b"there?").await.is_ok());
+}

@@ -217,6 +217,7 @@ async fn a_name_that_the_list_has_for_nobody_is_refused() {
         node_id: liar.hub.me.id,
         name: "n2".to_owned(),
         link_addr: "127.0.0.1:9".to_owned(),
+        keeps_alive: true,
     }]);
     assert!(!liar.gets_into(&victim).await);
 }
