@@ -5,7 +5,7 @@ mod relay;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Cluster, Listener};
+use crate::harness::{Cluster, Listener, eventually};
 
 fn subject(event: &Value) -> &str {
     event["subject"].as_str().expect("a subject")
@@ -191,4 +191,74 @@ async fn a_stream_is_for_those_who_are_signed_in_and_resumes_from_own_ids_only()
     let mut all = Listener::begin(cluster.admin(), Some("MTow")).await;
     let first = all.next().await.expect("an event");
     assert_eq!(first["type"], "dev.holdfast.user.registered.v1");
+}
+
+#[tokio::test]
+async fn one_user_has_no_more_streams_than_one_may_and_others_have_theirs() {
+    let cluster = Cluster::start(1).await;
+    let seller = cluster.seller("seller").await;
+    let (greedy, modest) = (cluster.sign_up("greedy").await, cluster.sign_up("modest").await);
+    let mug = seller.lists("mug", 10).await;
+    let mut streams = Vec::new();
+    for _ in 0..4 {
+        streams.push(Listener::begin(&greedy, None).await);
+    }
+    let refused = greedy.get("/v1/events").await;
+    assert!(refused.header("retry-after").is_some());
+    assert_eq!(refused.problem(429, "rate-limited")["policy"], "streams");
+    let mut heard = Listener::begin(&modest, None).await;
+    modest.orders(&[(&mug, 1)]).await.expect(201);
+    heard.next().await.expect("an event");
+    // What one gives up one may have again.
+    streams.pop();
+    eventually("there is room for another", || async {
+        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let request = http.get(format!("{}/v1/events", greedy.api));
+        let answer = request.bearer_auth(greedy.token.as_ref()?).send().await.ok()?;
+        (answer.status() == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_reads_too_slowly_is_cut_off_and_resumes_without_a_gap() {
+    const EVENTS: usize = 400;
+    let cluster = Cluster::start(1).await;
+    let buyer = cluster.sign_up("buyer").await;
+    // Far more than what a node and both of their sockets hold for a stream.
+    let sql = format!(
+        "INSERT INTO event (aggregate, subject, sequence, kind, event_id, at, data, node, epoch)
+         SELECT 'user', '{}', 100 + n, 'user.registered', gen_random_uuid(), now(),
+                jsonb_build_object('text', repeat('x', 100000)), 'made up', 0
+         FROM generate_series(1, {EVENTS}) AS n",
+        buyer.id
+    );
+    let mut slow = Listener::begin(&buyer, None).await;
+    cluster.execute(&sql).await;
+    let mut quick = Listener::begin(cluster.admin(), Some("MTow")).await;
+    let mut versions = Vec::new();
+    while versions.len() < EVENTS {
+        let event = quick.next().await.expect("an event");
+        if version(&event) > 100 {
+            versions.push(version(&event));
+        }
+    }
+    assert!(versions.is_sorted());
+    // It has taken nothing all the while: it is behind by more than is kept, and its stream ends.
+    let mut heard = Vec::new();
+    while let Some(event) = slow.next().await {
+        heard.push(version(&event));
+    }
+    assert!(
+        heard.len() < EVENTS,
+        "{} of {EVENTS} were kept for it",
+        heard.len()
+    );
+    let last = slow.last_id().to_owned();
+    let mut again = Listener::begin(&buyer, Some(&last)).await;
+    while heard.len() < EVENTS {
+        heard.push(version(&again.next().await.expect("an event")));
+    }
+    assert_eq!(heard, versions);
+    cluster.execute("DELETE FROM event WHERE node = 'made up'").await;
 }

@@ -1,28 +1,45 @@
 //! The feed of events on this node, for those who listen while things happen.
 //!
 //! However many listen, one tail reads the database, and only while somebody listens. It hands on to
-//! all through a bounded channel: whoever takes longer than the channel is long is cut off and reads
-//! on from the database when it comes back. Which node committed an event makes no difference.
+//! all through a bounded [`backlog`]: whoever is behind by more than that is cut off and reads on from
+//! the database when it comes back. Which node committed an event makes no difference.
+//!
+//! What all listeners make a node hold is bounded in bytes, not only in events: the backlog once, and
+//! for each of them a page of what it missed.
 //!
 //! *Invariant*: a listener sees every event after the position at which it began, in the feed's order,
 //! none twice, until its stream ends.
 
+mod backlog;
+
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use holdfast_store::{EventPosition, FeedEvent, Store, StoreError};
+use holdfast_store::{EventPosition, FeedEvent, FeedLimit, Store, StoreError};
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, broadcast, watch};
+use tokio::sync::{Semaphore, watch};
 
 use crate::node::Shared;
+use backlog::{Backlog, Bound, Follower};
 
 /// How often the tail looks for events.
 const POLL: Duration = Duration::from_millis(150);
 /// The pause after the database could not be asked.
 const PAUSE: Duration = Duration::from_millis(500);
-/// Events read at once.
-const PAGE: u32 = 500;
-/// Events that a listener may be behind; they are shared by all listeners of the node.
-const BACKLOG: usize = 2_048;
+/// What the tail reads at once.
+const TAIL_PAGE: FeedLimit = FeedLimit {
+    events: 500,
+    bytes: 4 << 20,
+};
+/// What a listener that missed something reads at once, and holds until its client has taken it.
+const MISSED_PAGE: FeedLimit = FeedLimit {
+    events: 100,
+    bytes: 256 << 10,
+};
+/// How far a listener may be behind; it is shared by all listeners of the node.
+const BACKLOG: Bound = Bound {
+    events: 2_048,
+    bytes: 16 << 20,
+};
 /// Listeners of a node that read what they missed at a time; others wait for their turn.
 const READERS: usize = 2;
 
@@ -34,7 +51,7 @@ pub(crate) struct Feed {
 
 /// A tail that runs, as those see it who listen.
 struct Tail {
-    events: broadcast::Sender<Arc<FeedEvent>>,
+    events: Arc<Backlog>,
     has_begun: watch::Receiver<bool>,
 }
 
@@ -49,25 +66,26 @@ impl Default for Feed {
 
 impl Feed {
     /// Joins the tail that runs, or begins one.
-    fn join(&self, shared: &Shared) -> (broadcast::Receiver<Arc<FeedEvent>>, watch::Receiver<bool>) {
+    fn join(&self, shared: &Shared) -> (Follower, watch::Receiver<bool>) {
         let mut tail = self.tail.lock();
         if let Some(tail) = &*tail {
-            return (tail.events.subscribe(), tail.has_begun.clone());
+            return (tail.events.follow(), tail.has_begun.clone());
         }
-        let (events, receiver) = broadcast::channel(BACKLOG);
+        let events = Arc::new(Backlog::new(BACKLOG));
+        let follower = events.follow();
         let (begun, has_begun) = watch::channel(false);
         tokio::spawn(follow(shared.clone(), events.clone(), begun));
         *tail = Some(Tail {
             events,
             has_begun: has_begun.clone(),
         });
-        (receiver, has_begun)
+        (follower, has_begun)
     }
 
     /// Ends the tail if nobody listens to it any more.
-    fn end_if_unheard(&self, events: &broadcast::Sender<Arc<FeedEvent>>) -> bool {
+    fn end_if_unheard(&self, events: &Backlog) -> bool {
         let mut tail = self.tail.lock();
-        let is_unheard = events.receiver_count() == 0;
+        let is_unheard = !events.is_followed();
         if is_unheard {
             *tail = None;
         }
@@ -76,18 +94,21 @@ impl Feed {
 }
 
 /// Ends a tail, however it ends: its listeners' streams end with it, and the next one begins anew.
-struct EndOnDrop<'a>(&'a Feed, &'a broadcast::Sender<Arc<FeedEvent>>);
+struct EndOnDrop<'a>(&'a Feed, &'a Arc<Backlog>);
 
 impl Drop for EndOnDrop<'_> {
     fn drop(&mut self) {
         let mut tail = self.0.tail.lock();
-        if tail.as_ref().is_some_and(|tail| tail.events.same_channel(self.1)) {
+        if tail
+            .as_ref()
+            .is_some_and(|tail| Arc::ptr_eq(&tail.events, self.1))
+        {
             *tail = None;
         }
     }
 }
 
-async fn follow(shared: Shared, events: broadcast::Sender<Arc<FeedEvent>>, begun: watch::Sender<bool>) {
+async fn follow(shared: Shared, events: Arc<Backlog>, begun: watch::Sender<bool>) {
     let _end = EndOnDrop(&shared.feed, &events);
     let work = async {
         let mut at = None;
@@ -96,17 +117,16 @@ async fn follow(shared: Shared, events: broadcast::Sender<Arc<FeedEvent>>, begun
                 None => shared.store.event_horizon().await.map(|horizon| {
                     at = Some(horizon);
                     begun.send_replace(true);
-                    0
+                    false
                 }),
-                Some(after) => tell(&shared.store, after, &events).await.map(|(count, last)| {
+                Some(after) => tell(&shared.store, after, &events).await.map(|(is_more, last)| {
                     at = Some(last);
-                    count
+                    is_more
                 }),
             };
             match found {
-                // There may be more.
-                Ok(count) if count >= PAGE as usize => {}
-                Ok(_) => tokio::time::sleep(POLL).await,
+                Ok(true) => {}
+                Ok(false) => tokio::time::sleep(POLL).await,
                 Err(error) => {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
@@ -127,25 +147,24 @@ async fn follow(shared: Shared, events: broadcast::Sender<Arc<FeedEvent>>, begun
     }
 }
 
-/// Hands on what follows `after`; returns how much that was, and how far it went.
+/// Hands on what follows `after`; returns whether there may be more, and how far it went.
 async fn tell(
     store: &Store,
     after: EventPosition,
-    events: &broadcast::Sender<Arc<FeedEvent>>,
-) -> Result<(usize, EventPosition), StoreError> {
-    let page = store.events_after(after, PAGE).await?;
-    let (count, last) = (page.len(), page.last().map_or(after, |event| event.position));
-    for event in page {
-        // Fails only if nobody listens, which is looked at next.
-        let _ = events.send(Arc::new(event));
+    events: &Backlog,
+) -> Result<(bool, EventPosition), StoreError> {
+    let page = store.events_after(after, TAIL_PAGE).await?;
+    let last = page.events.last().map_or(after, |event| event.position);
+    for event in page.events {
+        events.push(event);
     }
-    Ok((count, last))
+    Ok((page.is_cut, last))
 }
 
 /// Events as they become readable, from a position on.
 pub struct EventStream {
     shared: Shared,
-    live: broadcast::Receiver<Arc<FeedEvent>>,
+    live: Follower,
     has_begun: watch::Receiver<bool>,
     /// What was missed and has been read; `None` once there is no more of that.
     missed: Option<VecDeque<Arc<FeedEvent>>>,
@@ -190,7 +209,7 @@ impl EventStream {
                     };
                     event
                 }
-                None => self.live.recv().await.ok()?,
+                None => self.live.next().await?,
             };
             if event.position > self.at {
                 self.at = event.position;
@@ -204,8 +223,8 @@ impl EventStream {
     async fn read_missed(&mut self) -> Option<()> {
         self.has_begun.wait_for(|begun| *begun).await.ok()?;
         let _turn = self.shared.feed.readers.acquire().await.ok()?;
-        let page = match self.shared.store.events_after(self.at, PAGE).await {
-            Ok(page) => page,
+        let page = match self.shared.store.events_after(self.at, MISSED_PAGE).await {
+            Ok(page) => page.events,
             Err(error) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,

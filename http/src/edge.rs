@@ -6,11 +6,11 @@ use bytes::Bytes;
 use holdfast_actors::{budget::Subject, command::CallContext};
 use holdfast_domain::{Caller, OperationKey, Refusal};
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use warp::{Filter, Rejection, path::FullPath, reject};
 
 use crate::{
+    events::Streams,
     options::EdgeOptions,
     problem::Problem,
     request::{
@@ -29,7 +29,7 @@ struct Shared {
     shop: Shop,
     tokens: AccessTokens,
     options: EdgeOptions,
-    streams: Arc<Semaphore>,
+    streams: Streams,
     closing: CancellationToken,
 }
 
@@ -58,7 +58,7 @@ impl Edge {
         Self(Arc::new(Shared {
             shop,
             tokens,
-            streams: Arc::new(Semaphore::new(options.max_event_streams)),
+            streams: Streams::new(options.max_event_streams, options.max_event_streams_per_user),
             options,
             closing: CancellationToken::new(),
         }))
@@ -79,9 +79,9 @@ impl Edge {
         &self.0.options
     }
 
-    /// Lets another stream of events begin, unless there are as many as there may be.
-    pub(crate) fn admit_stream(&self) -> Option<OwnedSemaphorePermit> {
-        self.0.streams.clone().try_acquire_owned().ok()
+    /// Returns the streams of events that there are.
+    pub(crate) fn streams(&self) -> &Streams {
+        &self.0.streams
     }
 
     /// Returns what is cancelled when the edge begins to shut down: streams do not end by themselves.

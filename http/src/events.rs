@@ -1,13 +1,14 @@
 //! Events while they happen, as server-sent events.
 
+mod buffer;
 mod cursor;
 mod pump;
+mod streams;
 
 use std::time::Duration;
 
 use futures_util::stream;
 use holdfast_domain::Caller;
-use tokio::sync::mpsc;
 use warp::{
     Filter,
     http::{HeaderValue, Method},
@@ -21,11 +22,11 @@ use crate::{
     request::invalid_position,
     route::{Answer, Route, path_of},
 };
+use buffer::buffer;
 use pump::Pump;
+pub(crate) use streams::{NoStream, Streams};
 
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
-/// Chunks that wait for a client to take them. Beyond it events wait with those of all others.
-const CHUNKS: usize = 16;
 
 /// `GET /v1/events`
 pub(crate) fn route(edge: &Edge) -> Route {
@@ -55,6 +56,7 @@ pub(crate) fn route(edge: &Edge) -> Route {
     responses(
         (status = 200, description = "The events; `data` of each is a `CloudEvent`.", body = schema::CloudEvent, content_type = "text/event-stream"),
         (status = 400, description = "`invalid-cursor`: this shop sent no event with that id."),
+        (status = 429, description = "`rate-limited`: with the policy `streams`, the caller has as many open on this node as one may."),
     ),
 )]
 pub(crate) async fn events(
@@ -66,19 +68,22 @@ pub(crate) async fn events(
         Some(id) => Some(cursor::decode(&id).ok_or_else(invalid_position)?),
         None => None,
     };
-    let permit = edge
-        .admit_stream()
-        .ok_or_else(|| Problem::unavailable("this node has as many streams as it may"))?;
+    let permit = edge.streams().admit(caller.user_id).map_err(|no| match no {
+        NoStream::OfEdge => Problem::unavailable("this node has as many streams as it may"),
+        NoStream::OfUser { max } => Problem::too_many_streams(max),
+    })?;
     let events = edge.shop().events(after).await?.ok_or_else(invalid_position)?;
-    let (chunks, taken) = mpsc::channel(CHUNKS);
+    let (filling, draining) = buffer();
     let pump = Pump {
         edge: edge.clone(),
         caller,
-        chunks,
+        buffer: filling,
         _permit: permit,
     };
     tokio::spawn(pump.run(events, good_for));
-    let body = stream::unfold(taken, async |mut taken| Some((taken.recv().await?, taken)));
+    let body = stream::unfold(draining, async |mut draining| {
+        Some((draining.take().await?, draining))
+    });
     // A proxy that waits for more before it passes something on would hold events back.
     let unbuffered = warp::http::HeaderName::from_static("x-accel-buffering");
     Ok(Reply::stream(EVENT_STREAM, body).header(unbuffered, HeaderValue::from_static("no")))

@@ -25,6 +25,8 @@ pub struct EdgeOptions {
     pub max_in_flight: Option<usize>,
     /// Streams of events on this node; more are answered 503.
     pub max_event_streams: usize,
+    /// Streams of events that one user may have on this node; one more is answered 429.
+    pub max_event_streams_per_user: usize,
     /// How often a stream on which nothing happens says that it is there.
     pub event_heartbeat: Duration,
     /// Proxies whose `X-Forwarded-For` is believed.
@@ -57,6 +59,7 @@ impl Default for EdgeOptions {
             max_connections: 8192,
             max_in_flight: Some(1024),
             max_event_streams: 1024,
+            max_event_streams_per_user: 4,
             event_heartbeat: Duration::from_secs(10),
             trusted_proxies: Vec::new(),
             issuer: "holdfast".to_owned(),

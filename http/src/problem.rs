@@ -111,6 +111,14 @@ impl Problem {
             .retry_after(retry_after_s)
     }
 
+    /// Makes the problem of somebody who has as many streams of events open as one may.
+    pub(crate) fn too_many_streams(max: usize) -> Self {
+        let detail = format!("this account has {max} streams of events open on this node; end one first");
+        Self::new(ProblemKind::RateLimited, detail)
+            .member("policy", "streams".into())
+            .retry_after(RETRY_AFTER_S)
+    }
+
     /// Makes the problem of a fault of the shop's own; the caller has logged it.
     pub(crate) fn internal() -> Self {
         Self::new(

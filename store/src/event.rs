@@ -9,7 +9,7 @@ use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-pub use feed::{EventPosition, FeedEvent, UnknownPosition};
+pub use feed::{EventPosition, FeedEvent, FeedLimit, FeedPage, UnknownPosition};
 pub use relay::{RELAY_LAG_MAX, RelayEvent, RelayLag, RelayNews, RelayPosition};
 
 use crate::{Page, PageRequest, Store, StoreError, decode};

@@ -49,8 +49,8 @@ pub use consumer::{
 };
 pub use error::{Duplicate, Stale, StoreError};
 pub use event::{
-    EventPosition, EventRecord, EventWrite, FeedEvent, RELAY_LAG_MAX, RelayEvent, RelayLag, RelayNews,
-    RelayPosition, UnknownPosition,
+    EventPosition, EventRecord, EventWrite, FeedEvent, FeedLimit, FeedPage, RELAY_LAG_MAX, RelayEvent,
+    RelayLag, RelayNews, RelayPosition, UnknownPosition,
 };
 pub use lane::{Batch, Committed, OrderExpected, OrderWrite, ReservationWrite, StockWrite};
 pub use lease::{Lease, Service, UnknownService};

@@ -11,7 +11,7 @@ use std::{
 use futures_util::{FutureExt, future::BoxFuture};
 use holdfast_actors::{EventSink, NotTaken};
 use holdfast_domain::Event;
-use holdfast_store::{EventPosition, EventRecord, Service};
+use holdfast_store::{EventPosition, EventRecord, FeedLimit, Service};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -49,12 +49,16 @@ pub(super) async fn committed_by_whom(cluster: &Cluster) -> Vec<EventRecord> {
     let mut events = Vec::new();
     let mut at = EventPosition::START;
     loop {
-        let page = cluster.store.events_after(at, 500).await.expect("events");
-        let Some(last) = page.last() else {
+        let limit = FeedLimit {
+            events: 500,
+            bytes: u32::MAX,
+        };
+        let page = cluster.store.events_after(at, limit).await.expect("events");
+        let Some(last) = page.events.last() else {
             return events;
         };
         at = last.position;
-        events.extend(page.into_iter().map(|event| event.record));
+        events.extend(page.events.into_iter().map(|event| event.record));
     }
 }
 

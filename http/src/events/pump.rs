@@ -5,12 +5,9 @@ use std::{fmt::Write, time::Duration};
 use bytes::Bytes;
 use holdfast_actors::client::EventPosition;
 use holdfast_domain::{Caller, event::CloudEvent};
-use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc},
-    time::{Instant, MissedTickBehavior, interval, sleep_until},
-};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use super::cursor;
+use super::{buffer::Filling, cursor, streams::StreamPermit};
 use crate::{edge::Edge, shop::EventStream};
 
 /// How often it is looked at whether the session still stands.
@@ -23,8 +20,8 @@ pub(super) struct Pump {
     pub(super) edge: Edge,
     pub(super) caller: Caller,
     /// Where the client takes them from.
-    pub(super) chunks: mpsc::Sender<Bytes>,
-    pub(super) _permit: OwnedSemaphorePermit,
+    pub(super) buffer: Filling,
+    pub(super) _permit: StreamPermit,
 }
 
 /// The stream is over.
@@ -34,12 +31,12 @@ impl Pump {
     /// Runs until the token, the session, the client's patience or the edge is at its end.
     pub(super) async fn run(self, events: EventStream, good_for: Duration) {
         let expires_at = Instant::now() + good_for;
-        let chunks = self.chunks.clone();
+        let buffer = self.buffer.clone();
         let closing = self.edge.closing().clone();
         tokio::select! {
             biased;
             () = closing.cancelled() => {}
-            () = chunks.closed() => {}
+            () = buffer.abandoned() => {}
             () = sleep_until(expires_at) => {}
             Err(Over) = self.carry(events) => {}
         }
@@ -91,8 +88,8 @@ impl Pump {
     /// Hands a chunk to the client, who may take no longer for it than for a request.
     async fn send(&self, text: String) -> Result<(), Over> {
         let patience = self.edge.options().request_timeout;
-        self.chunks
-            .send_timeout(Bytes::from(text), patience)
+        self.buffer
+            .put(Bytes::from(text), patience)
             .await
             .map_err(|_| Over)
     }

@@ -1,5 +1,6 @@
-use holdfast_domain::Role;
+use holdfast_domain::{Role, UserId};
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::{
     shop::Mood,
@@ -63,8 +64,11 @@ async fn the_last_id_resumes_and_another_text_is_refused() {
 #[tokio::test]
 async fn a_node_has_no_more_streams_than_it_may() {
     let admin = Client::of(Role::Admin, Mood::Serves);
-    let permits: Vec<_> = std::iter::from_fn(|| admin.edge.admit_stream()).collect();
-    assert_eq!(permits.len(), admin.edge.options().max_event_streams);
+    let max = admin.edge.options().max_event_streams;
+    let permits: Vec<_> = (0..max)
+        .map_while(|_| admin.edge.streams().admit(UserId(Uuid::now_v7())).ok())
+        .collect();
+    assert_eq!(permits.len(), max);
     assert_eq!(admin.get("/v1/events").await.problem(), "unavailable");
     drop(permits);
     assert_eq!(admin.get("/v1/events").await.status, 200);

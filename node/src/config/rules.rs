@@ -89,6 +89,7 @@ fn bounds(config: &Config, broken: &mut Vec<Broken>) {
         ("limits.max_in_flight", config.limits.max_in_flight),
         ("limits.max_tracked", config.limits.max_tracked),
         ("events.max_streams", config.events.max_streams),
+        ("events.max_streams_per_user", config.events.max_streams_per_user),
         ("lane.max_batch", config.lane.max_batch),
         ("link.max_in_flight", config.link.max_in_flight),
         ("entities.max_resident", config.entities.max_resident),

@@ -279,6 +279,8 @@ impl Default for CacheSettings {
 pub struct EventSettings {
     /// Streams on one node; more are answered 503.
     pub max_streams: usize,
+    /// Streams that one user may have on one node; one more is answered 429.
+    pub max_streams_per_user: usize,
     /// How often a stream on which nothing happens says that it is there.
     #[serde(with = "humantime_serde")]
     pub heartbeat: Duration,
@@ -288,6 +290,7 @@ impl Default for EventSettings {
     fn default() -> Self {
         Self {
             max_streams: 1024,
+            max_streams_per_user: 4,
             heartbeat: Duration::from_secs(10),
         }
     }

@@ -107,6 +107,7 @@ pub(super) fn edge_options(config: &Config) -> EdgeOptions {
         max_connections: config.http.max_connections,
         max_in_flight: config.limits.enabled.then_some(config.limits.max_in_flight),
         max_event_streams: config.events.max_streams,
+        max_event_streams_per_user: config.events.max_streams_per_user,
         event_heartbeat: config.events.heartbeat,
         trusted_proxies: config.http.trusted_proxies.clone(),
         issuer: config.auth.issuer.clone(),

@@ -131,8 +131,34 @@ pub struct FeedEvent {
     pub audience: Audience,
 }
 
+impl FeedEvent {
+    /// Returns about how much memory it takes, in bytes.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.record.event.data.as_str().len()
+    }
+}
+
+/// Events of the feed that were read at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedPage {
+    /// The events, in the feed's order.
+    pub events: Vec<FeedEvent>,
+    /// Whether a bound ended the page: there may be more to be read now.
+    pub is_cut: bool,
+}
+
+/// Bounds of a page of the feed, whichever is met first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeedLimit {
+    /// Events, at most.
+    pub events: u32,
+    /// Bytes of what they tell, after which no further event begins: one event may exceed it.
+    pub bytes: u32,
+}
+
 /// A row of the feed, with what tells whom it concerns.
 struct FeedRow {
+    found: i64,
     xid: String,
     event_id: Uuid,
     kind: String,
@@ -198,24 +224,28 @@ impl Store {
         Ok(EventPosition::before(decode::parsed("horizon", &xid)?))
     }
 
-    /// Reads up to `limit` events of the whole shop that follow `after`, in the feed's order.
-    ///
-    /// Fewer than `limit`: there were no more to be read at the time.
-    pub async fn events_after(&self, after: EventPosition, limit: u32) -> Result<Vec<FeedEvent>, StoreError> {
+    /// Reads events of the whole shop that follow `after`, in the feed's order, within `limit`.
+    pub async fn events_after(&self, after: EventPosition, limit: FeedLimit) -> Result<FeedPage, StoreError> {
         let (aggregate, subject, sequence, kind) = after.columns();
         let rows = self
             .run(async |c| {
                 sqlx::query_as!(
                     FeedRow,
-                    r#"SELECT e.xid::text AS "xid!", e.event_id, e.kind, e.subject, e.sequence, e.at, e.actor_id,
-                              e.data AS "data: Json<JsonObject>", e.trace_id, e.node, e.epoch,
+                    r#"SELECT e.found AS "found!", e.xid::text AS "xid!", e.event_id, e.kind, e.subject, e.sequence,
+                              e.at, e.actor_id, e.data AS "data: Json<JsonObject>", e.trace_id, e.node, e.epoch,
                               p.seller_id AS "seller_id?", o.customer_id AS "customer_id?",
                               o.products AS "products?", o.sellers AS "sellers?"
                        FROM (
-                           SELECT * FROM event
-                           WHERE xid >= $1::text::xid8 AND xid < pg_snapshot_xmin(pg_current_snapshot())
-                             AND (xid, aggregate, subject, sequence, kind) > ($1::text::xid8, $2, $3, $4, $5)
-                           ORDER BY xid, aggregate, subject, sequence, kind LIMIT $6
+                           SELECT page.*, count(*) OVER () AS found,
+                                  sum(octet_length(page.data::text))
+                                      OVER (ORDER BY xid, aggregate, subject, sequence, kind)
+                                      - octet_length(page.data::text) AS bytes_before
+                           FROM (
+                               SELECT * FROM event
+                               WHERE xid >= $1::text::xid8 AND xid < pg_snapshot_xmin(pg_current_snapshot())
+                                 AND (xid, aggregate, subject, sequence, kind) > ($1::text::xid8, $2, $3, $4, $5)
+                               ORDER BY xid, aggregate, subject, sequence, kind LIMIT $6
+                           ) AS page
                        ) AS e
                        LEFT JOIN LATERAL (
                            SELECT product.seller_id FROM product
@@ -232,19 +262,29 @@ impl Store {
                            FROM orders
                            WHERE e.aggregate = 'order' AND orders.order_id = e.subject
                        ) AS o ON true
+                       WHERE e.bytes_before < $7
                        ORDER BY e.xid, e.aggregate, e.subject, e.sequence, e.kind"#,
                     after.xid().to_string(),
                     aggregate,
                     subject,
                     sequence,
                     kind,
-                    i64::from(limit),
+                    i64::from(limit.events),
+                    i64::from(limit.bytes),
                 )
                 .fetch_all(c)
                 .await
             })
             .await?;
-        rows.into_iter().map(FeedEvent::try_from).collect()
+        let found = rows.first().map_or(0, |row| row.found.unsigned_abs());
+        let is_cut = found >= u64::from(limit.events) || found > rows.len() as u64;
+        Ok(FeedPage {
+            events: rows
+                .into_iter()
+                .map(FeedEvent::try_from)
+                .collect::<Result<_, _>>()?,
+            is_cut,
+        })
     }
 }
 

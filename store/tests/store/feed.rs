@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use holdfast_domain::{ShardId, event::Audience};
-use holdfast_store::{EventPosition, FeedEvent, RelayPosition, Service, StoreError};
+use holdfast_store::{EventPosition, FeedEvent, FeedLimit, RelayPosition, Service, StoreError};
 use sqlx::Connection;
 
 use crate::{
@@ -11,8 +11,13 @@ use crate::{
     shop::{Shop, all_shards, join},
 };
 
+const fn limit(events: u32, bytes: u32) -> FeedLimit {
+    FeedLimit { events, bytes }
+}
+
 async fn read(shop: &Shop, after: EventPosition) -> Vec<FeedEvent> {
-    shop.store.events_after(after, 100).await.expect("reads")
+    let page = shop.store.events_after(after, limit(100, u32::MAX)).await;
+    page.expect("reads").events
 }
 
 fn kinds(events: &[FeedEvent]) -> Vec<&'static str> {
@@ -57,12 +62,47 @@ async fn the_feed_tells_what_happened_and_whom_it_concerns() {
     // Page by page it is the same, and nothing comes twice.
     let mut at = EventPosition::START;
     for event in &events {
-        let page = shop.store.events_after(at, 1).await.expect("reads");
-        assert_eq!(page, std::slice::from_ref(event));
-        at = page[0].position;
+        let page = shop
+            .store
+            .events_after(at, limit(1, u32::MAX))
+            .await
+            .expect("reads");
+        assert!(page.is_cut);
+        assert_eq!(page.events, std::slice::from_ref(event));
+        at = page.events[0].position;
     }
     assert_eq!(read(&shop, at).await, []);
     assert!(at < shop.store.event_horizon().await.expect("reads"));
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn a_page_of_the_feed_ends_when_it_is_large_enough() {
+    const LARGE: usize = 40_000;
+    let shop = Shop::open().await;
+    let from = shop.store.event_horizon().await.expect("reads");
+    let sql = format!(
+        "INSERT INTO event (aggregate, subject, sequence, kind, event_id, at, data, node, epoch)
+         SELECT 'user', user_id, 100 + n, 'user.registered', gen_random_uuid(), now(),
+                jsonb_build_object('text', repeat('x', {LARGE})), 'n1', 0
+         FROM generate_series(1, 5) AS n, (SELECT user_id FROM app_user LIMIT 1) AS u"
+    );
+    shop.execute(&sql).await;
+    let page = async |after, bytes| {
+        let page = shop.store.events_after(after, limit(100, bytes)).await;
+        page.expect("reads")
+    };
+    let all = page(from, u32::MAX).await;
+    assert_eq!((all.events.len(), all.is_cut), (5, false));
+    // The second begins before there is enough, and is read whole.
+    let first = page(from, 60_000).await;
+    assert_eq!((&first.events[..], first.is_cut), (&all.events[..2], true));
+    assert!(first.events.iter().all(|event| event.bytes() > LARGE));
+    let alone = page(first.events[1].position, 1).await;
+    assert_eq!((&alone.events[..], alone.is_cut), (&all.events[2..3], true));
+    let rest = page(alone.events[0].position, 60_000).await;
+    assert_eq!((&rest.events[..], rest.is_cut), (&all.events[3..], false));
+    shop.execute("DELETE FROM event WHERE sequence > 100").await;
     shop.close().await;
 }
 
