@@ -37,6 +37,11 @@ pub(crate) use worker::work;
 /// Events that one transaction takes in.
 const ACCEPTED_AT_ONCE: usize = 250;
 
+/// The name under which the database knows what NATS has refused.
+pub(crate) const NATS: &str = "nats";
+/// The names of all of which there may be tasks and dead letters.
+pub(crate) const NAMES: [&str; 3] = [Consumer::OrderMail.name(), Consumer::StockAlerts.name(), NATS];
+
 /// Somebody who acts on events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Consumer {

@@ -71,4 +71,4 @@ pub use error::Error;
 pub use fault_point::{FaultPoint, FaultPoints, Held};
 pub use hashing::{HashingError, HashingOptions, hash_password};
 pub use node::{Ended, Node, NodeOptions, StartError};
-pub use relay::{EventSink, NatsOptions, NotTaken, RelayStatus};
+pub use relay::{EventSink, NatsOptions, NatsSettingError, NotTaken, RelayStatus};

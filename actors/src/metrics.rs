@@ -9,6 +9,7 @@
 //! one exception, the best-selling products, of which there are never more than
 //! [`HOT_PRODUCTS`](sales::HOT_PRODUCTS).
 
+mod consumers;
 mod hashing;
 mod hot;
 mod lane;
@@ -21,6 +22,7 @@ mod sampled;
 
 use prometheus::Registry;
 
+pub(crate) use consumers::Backlogs;
 pub(crate) use hashing::HashingMetrics;
 pub(crate) use lane::LaneMetrics;
 pub(crate) use logins::LoginMetrics;

@@ -66,6 +66,12 @@ pub enum StartError {
     /// Mail cannot be sent as it was asked for.
     #[error("mail cannot be sent as it was asked for")]
     Mail(#[from] MailError),
+    /// The feed of events was written on another server, and is ahead of this one's transactions.
+    #[error(
+        "the events in the database are of another server, whose transactions were ahead of this one's: \
+         run `holdfast migrate` while no node runs"
+    )]
+    FeedAhead,
     /// The thread for heartbeats could not be started.
     #[error("the thread for heartbeats could not be started")]
     Thread(#[source] std::io::Error),
@@ -107,6 +113,10 @@ impl Node {
             },
         )
         .await?;
+        // What this node would commit would count as told, and never be.
+        if store.event_feed_is_ahead().await? {
+            return Err(StartError::FeedAhead);
+        }
         let clock = Arc::new(PgClock::starting_at(store.server_time().await?));
         let lock_key = i64::from_le_bytes(rand::random());
         let timeout = options.suspect_after;

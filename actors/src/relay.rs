@@ -11,6 +11,7 @@
 //!   shard changes hands, events may be told again, but none before its predecessors.
 //! - The shop does not wait for a sink that is away. Its events do.
 
+mod meter;
 mod nats;
 
 use std::{
@@ -26,9 +27,8 @@ use std::{
 use futures_util::future::BoxFuture;
 use holdfast_domain::ShardId;
 use holdfast_store::{EventPosition, EventRecord, Lease, RelayLag, RelayPosition, Service, StoreError};
-use tokio::time::Instant;
 
-pub use nats::NatsOptions;
+pub use nats::{NatsOptions, NatsSettingError};
 
 use crate::node::Shared;
 
@@ -44,8 +44,6 @@ const BATCH_OF_SHARD: u32 = 250;
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(3);
-/// How often it is measured how far relaying is behind, while it is.
-const MEASURE: Duration = Duration::from_secs(1);
 
 /// Why a sink has not taken events; whether it has taken some of them is not known.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +81,8 @@ pub trait EventSink: Send + Sync {
 pub struct RelayStatus {
     /// Events that wait, of the shards that this node owns.
     pub lag: RelayLag,
+    /// For how long one transaction of the server has held the feed back; zero if none does.
+    pub held_for: Duration,
     /// Events that were told since the node began, repeats included.
     pub told: u64,
     /// Attempts that failed since the node began.
@@ -96,6 +96,7 @@ pub struct RelayStatus {
 pub(crate) struct RelayGauges {
     waiting: AtomicU64,
     oldest_ms: AtomicU64,
+    held_ms: AtomicU64,
     told: AtomicU64,
     failures: AtomicU64,
     refused: AtomicU64,
@@ -110,15 +111,18 @@ impl RelayGauges {
                 events: read(&self.waiting),
                 oldest_ms: read(&self.oldest_ms),
             },
+            held_for: Duration::from_millis(read(&self.held_ms)),
             told: read(&self.told),
             failures: read(&self.failures),
             refused: read(&self.refused),
         }
     }
 
-    fn measured(&self, lag: RelayLag) {
+    fn measured(&self, lag: RelayLag, held_for: Duration) {
         self.waiting.store(lag.events, Ordering::Relaxed);
         self.oldest_ms.store(lag.oldest_ms, Ordering::Relaxed);
+        let held_ms = u64::try_from(held_for.as_millis()).unwrap_or(u64::MAX);
+        self.held_ms.store(held_ms, Ordering::Relaxed);
     }
 }
 
@@ -142,10 +146,7 @@ pub(crate) async fn keep_relaying(shared: Shared) {
     let work = async {
         match shared.options.nats.clone() {
             Some(options) => {
-                let Some(nats) = nats::Nats::connect(&shared, options, local).await else {
-                    return;
-                };
-                let nats = Arc::new(nats);
+                let nats = Arc::new(nats::Nats::connect(&shared, options, local).await);
                 tokio::join!(Relay::new(&shared, nats.clone()).run(), nats.attend());
             }
             None => Relay::new(&shared, local).run().await,
@@ -153,6 +154,7 @@ pub(crate) async fn keep_relaying(shared: Shared) {
     };
     tokio::select! {
         () = work => {}
+        () = meter::keep_measuring(&shared) => {}
         _ = shared.ended() => {}
     }
 }
@@ -176,7 +178,6 @@ struct Relay {
     positions: HashMap<(Service, ShardId), RelayPosition>,
     /// Before this place everything has been told that is of these shards; no shards, nothing untold.
     all_told: EventPosition,
-    measured_at: Option<Instant>,
 }
 
 impl Relay {
@@ -186,26 +187,25 @@ impl Relay {
             sink,
             positions: HashMap::new(),
             all_told: EventPosition::before(u64::MAX),
-            measured_at: None,
         }
     }
 
     async fn run(mut self) {
-        let mut failed = 0_u32;
+        let mut outage = Outage::default();
         loop {
             match self.round().await {
                 Ok(is_busy) => {
-                    if failed > 0 {
+                    if outage.ended() {
                         tracing::info!("events are relayed again");
                     }
-                    failed = 0;
                     if !is_busy {
                         tokio::time::sleep(POLL).await;
                     }
                 }
                 Err(error) => {
                     self.shared.relay.failures.fetch_add(1, Ordering::Relaxed);
-                    if failed == 0 {
+                    let (is_first, pause) = outage.failed();
+                    if is_first {
                         tracing::warn!(
                             error = &error as &dyn StdError,
                             "events could not be relayed; they wait"
@@ -215,9 +215,7 @@ impl Relay {
                     if matches!(error, RelayError::Store(StoreError::Fenced { .. })) {
                         self.positions.clear();
                     }
-                    tokio::time::sleep(pause(failed)).await;
-                    failed = failed.saturating_add(1);
-                    self.measure().await;
+                    tokio::time::sleep(pause).await;
                 }
             }
         }
@@ -227,7 +225,6 @@ impl Relay {
     async fn round(&mut self) -> Result<bool, RelayError> {
         self.follow_ownership().await?;
         if self.positions.is_empty() {
-            self.shared.relay.measured(RelayLag::default());
             return Ok(false);
         }
         let store = &self.shared.store;
@@ -244,9 +241,6 @@ impl Relay {
             // Nothing of these shards in the window; there may be farther on.
             let is_more = news.is_news && news.until < news.horizon;
             self.all_told = if is_more { news.until } else { news.horizon };
-            if !is_more {
-                self.shared.relay.measured(RelayLag::default());
-            }
             return Ok(is_more);
         }
         let mut reached: HashMap<usize, EventPosition> = HashMap::new();
@@ -260,9 +254,6 @@ impl Relay {
         let told = u64::try_from(records.len()).unwrap_or(u64::MAX);
         self.shared.relay.told.fetch_add(told, Ordering::Relaxed);
         self.advance(&positions, &reached).await?;
-        if told >= u64::from(BATCH) {
-            self.measure().await;
-        }
         Ok(true)
     }
 
@@ -324,18 +315,24 @@ impl Relay {
             .extend(found.map(|known| ((known.lease.service, known.lease.shard), known)));
         Ok(())
     }
+}
 
-    /// Measures how far relaying is behind, now and then.
-    async fn measure(&mut self) {
-        if self.measured_at.is_some_and(|at| at.elapsed() < MEASURE) {
-            return;
-        }
-        self.measured_at = Some(Instant::now());
-        let positions: Vec<RelayPosition> = self.positions.values().copied().collect();
-        match self.shared.store.relay_lag(&positions).await {
-            Ok(lag) => self.shared.relay.measured(lag),
-            Err(error) => tracing::debug!(error = &error as &dyn StdError, "the lag could not be measured"),
-        }
+/// Failures in a row of something that is tried for ever: the first one is worth a line in the log, and
+/// so is its end.
+#[derive(Debug, Default)]
+struct Outage(u32);
+
+impl Outage {
+    /// Counts a failure; returns whether it is the first one, and how long to wait.
+    fn failed(&mut self) -> (bool, Duration) {
+        let failed = self.0;
+        self.0 = failed.saturating_add(1);
+        (failed == 0, pause(failed))
+    }
+
+    /// Notes a success; returns whether there was an outage, which is over then.
+    fn ended(&mut self) -> bool {
+        std::mem::take(&mut self.0) > 0
     }
 }
 
@@ -349,6 +346,21 @@ fn pause(failed: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_outage_begins_with_a_line_in_the_log_and_a_short_pause() {
+        let mut outage = Outage::default();
+        assert!(!outage.ended());
+        for _ in 0..2 {
+            let (is_first, pause) = outage.failed();
+            assert!(is_first && pause <= PAUSE_MIN, "{pause:?}");
+            for _ in 0..20 {
+                assert!(!outage.failed().0);
+            }
+            assert!(outage.failed().1 >= PAUSE_MAX / 2);
+            assert!(outage.ended() && !outage.ended());
+        }
+    }
 
     #[test]
     fn pauses_grow_and_stay_within_their_bounds() {

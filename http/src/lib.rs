@@ -48,4 +48,4 @@ mod token;
 pub use options::EdgeOptions;
 pub use request::{BadTrustedProxy, TrustedProxy};
 pub use start::{Edge, EdgeError, EdgeHandle};
-pub use token::{KeyError, TokenCacheStats};
+pub use token::KeyError;

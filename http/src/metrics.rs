@@ -8,11 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use holdfast_actors::metrics::{Registrar, SECONDS};
+use holdfast_actors::metrics::{Kind, Registrar, SECONDS, Sample};
 use prometheus::{HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Registry, Result};
 use warp::http::{Method, StatusCode};
 
-use crate::route::Found;
+use crate::{route::Found, token::VerifiedTokens};
 
 /// The template of requests that no route serves.
 const UNMATCHED: &str = "unmatched";
@@ -59,6 +59,28 @@ impl HttpMetrics {
             in_flight: self.in_flight.with_label_values(&[listener]),
         }))
     }
+}
+
+/// Shows what the memory of verified tokens does.
+pub(crate) fn watch_tokens(registry: &Registry, verified: VerifiedTokens) -> Result<()> {
+    Registrar::new(registry).sampled(
+        Kind::Counter,
+        "holdfast_token_cache_lookups_total",
+        "Access tokens that came with requests, by whether they were known to be good.",
+        &["result"],
+        move || {
+            let stats = verified.stats();
+            [("hit", stats.hits), ("miss", stats.misses)]
+                .map(|(result, count)| Sample::labelled([result], approximately(count)))
+                .into()
+        },
+    )
+}
+
+/// Counts as Prometheus does, exact up to 2^53.
+#[expect(clippy::cast_precision_loss, reason = "a count of requests stays below 2^53")]
+fn approximately(count: u64) -> f64 {
+    count as f64
 }
 
 /// What is measured on one listener.

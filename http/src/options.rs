@@ -21,8 +21,8 @@ pub struct EdgeOptions {
     pub operation_budget: Duration,
     /// Connections of one listener; more wait to be accepted.
     pub max_connections: usize,
-    /// Requests in progress on the API's listener, above which they are answered 503; `None`: no limit.
-    pub max_in_flight: Option<usize>,
+    /// Requests in progress on the API's listener, above which they are answered 503.
+    pub max_in_flight: usize,
     /// Streams of events on this node; more are answered 503.
     pub max_event_streams: usize,
     /// Streams of events that one user may have on this node; one more is answered 429.
@@ -57,7 +57,7 @@ impl Default for EdgeOptions {
             keep_alive_timeout: Duration::from_secs(75),
             operation_budget: Duration::from_secs(2),
             max_connections: 8192,
-            max_in_flight: Some(1024),
+            max_in_flight: 1024,
             max_event_streams: 1024,
             max_event_streams_per_user: 4,
             event_heartbeat: Duration::from_secs(10),

@@ -8,7 +8,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
     account, edge, events,
-    metrics::HttpMetrics,
+    metrics::{self, HttpMetrics},
     operations,
     options::EdgeOptions,
     order, product,
@@ -16,7 +16,7 @@ use crate::{
     server::Server,
     service::EdgeService,
     shop::Shop,
-    token::{AccessTokens, KeyError, KeySource, TokenCacheStats, VerifiedTokens},
+    token::{AccessTokens, KeyError, KeySource},
 };
 
 /// Why an edge did not start.
@@ -67,7 +67,9 @@ async fn start(
         None => KeySource::Shared(shop.clone()),
     };
     let tokens = AccessTokens::load(source, &options).await?;
-    let metrics = HttpMetrics::new(&shop.metrics())?;
+    let registry = shop.metrics();
+    let metrics = HttpMetrics::new(&registry)?;
+    metrics::watch_tokens(&registry, tokens.verified().clone())?;
     let edge = edge::Edge::new(shop, tokens, options.clone());
     let ops_addr = ops.local_addr()?;
     let (api, api_addr) = match api {
@@ -76,7 +78,7 @@ async fn start(
             let service = EdgeService::new(
                 RouteTable::new(api_routes(&edge)),
                 &options,
-                options.max_in_flight,
+                Some(options.max_in_flight),
             )
             .measured(metrics.of("api"))
             .limited_by(edge.shop());
@@ -87,10 +89,9 @@ async fn start(
     let service = EdgeService::new(RouteTable::new(operations::ops_routes(&edge)), &options, None)
         .measured(metrics.of("ops"));
     let ops = Server::start(ops, service, &options);
-    let (verified, closing) = (edge.tokens().verified().clone(), edge.closing().clone());
+    let closing = edge.closing().clone();
     let refreshing = tokio::spawn(async move { edge.tokens().keep_fresh().await });
     Ok(EdgeHandle {
-        verified,
         _refreshing: AbortOnDropHandle::new(refreshing),
         closing,
         api,
@@ -113,7 +114,6 @@ pub(crate) fn api_routes(edge: &edge::Edge) -> Vec<Route> {
 /// A running edge. Dropping it cuts everything off at once.
 #[derive(Debug)]
 pub struct EdgeHandle {
-    verified: VerifiedTokens,
     /// Keeps the keys fresh; ends with the edge.
     _refreshing: AbortOnDropHandle<()>,
     closing: CancellationToken,
@@ -132,11 +132,6 @@ impl EdgeHandle {
     /// Returns where operations are served.
     pub fn ops_addr(&self) -> SocketAddr {
         self.ops_addr
-    }
-
-    /// Returns what the memory of verified tokens has done since the start, and what it holds.
-    pub fn token_cache_stats(&self) -> TokenCacheStats {
-        self.verified.stats()
     }
 
     /// Ends streams, stops accepting, lets requests in progress finish within `grace`, then cuts them off.

@@ -99,7 +99,7 @@ pub(crate) struct Listener {
 impl Listener {
     /// Serves these routes.
     pub(crate) fn of(routes: Vec<Route>, options: &EdgeOptions) -> Self {
-        let service = EdgeService::new(RouteTable::new(routes), options, options.max_in_flight);
+        let service = EdgeService::new(RouteTable::new(routes), options, Some(options.max_in_flight));
         Self { service }
     }
 

@@ -15,5 +15,4 @@ pub(crate) use access::test_key;
 pub use keys::KeyError;
 pub(crate) use keys::{Jwk, KeySource};
 pub(crate) use refresh::RefreshToken;
-pub use verified::TokenCacheStats;
 pub(crate) use verified::VerifiedTokens;

@@ -34,8 +34,20 @@ impl Setup {
     }
 
     /// Applies the migrations that are missing. Several may do so at once.
-    pub async fn migrate(&self) -> anyhow::Result<()> {
-        self.store.migrate().await.context("cannot migrate the database")
+    ///
+    /// After a logical dump was restored, also puts its events where this
+    /// server's transactions can follow them; tells how many it moved.
+    pub async fn migrate(&self) -> anyhow::Result<u64> {
+        self.store
+            .migrate()
+            .await
+            .context("cannot migrate the database")?;
+        let is_ahead = self.store.event_feed_is_ahead().await;
+        if !is_ahead.context("cannot find out where the events are from")? {
+            return Ok(0);
+        }
+        let moved = self.store.event_feed_rebase().await;
+        moved.context("cannot move the events of another server")
     }
 
     /// Makes an administrator if there is none, and tells whether it did.

@@ -231,8 +231,12 @@ async fn prepare(config: &Config, nodes: usize, data_dir: &DataDir) -> anyhow::R
     let mut step = Step::begin("migrate");
     step.update("bringing the schema up to date");
     let setup = Setup::connect(database.url(), config).await?;
-    setup.migrate().await?;
-    step.done("schema is current");
+    match setup.migrate().await? {
+        0 => step.done("schema is current"),
+        moved => step.done(&format!(
+            "schema is current; {moved} events of another server were put behind this one's transactions"
+        )),
+    }
     let mut step = Step::begin("admin");
     step.update("looking for an administrator");
     let admin = admin::ensure(&setup, data_dir).await?;

@@ -82,6 +82,8 @@ async fn check(pool: &PgPool) -> Result<Vec<Finding>, StoreError> {
             "an order came to its status along the state machine";
         "src/audit/events.sql": "events",
             "every version of an order and of a product has its event";
+        "src/audit/feed.sql": "feed",
+            "no event and no shard's position in the feed is ahead of the server's transactions";
         "src/audit/epochs.sql": "epochs",
             "no event was committed under an epoch that had been superseded";
         "src/audit/shards.sql": "shards",

@@ -6,6 +6,7 @@
 //! as dead letters.
 
 mod alert;
+mod backlog;
 mod dead_letter;
 mod inbox;
 mod letter;
@@ -13,6 +14,7 @@ mod stream;
 mod task;
 
 pub use alert::StockAlert;
+pub use backlog::ConsumerBacklog;
 pub use dead_letter::{DeadLetter, DeadLetterFilter, DeadLetterKey};
 pub use inbox::{Acceptance, Consequence};
 pub use stream::StreamName;

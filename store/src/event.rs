@@ -1,6 +1,7 @@
 //! Events: the timeline of an aggregate, and the outbox from which it is told.
 
 mod feed;
+mod rebase;
 mod relay;
 
 use holdfast_domain::{Event, EventId, JsonObject, OrderId, Timestamp};
@@ -10,7 +11,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 pub use feed::{EventPosition, FeedEvent, FeedLimit, FeedPage, UnknownPosition};
-pub use relay::{RELAY_LAG_MAX, RelayEvent, RelayLag, RelayNews, RelayPosition};
+pub use relay::{RELAY_LAG_MAX, RelayEvent, RelayHorizon, RelayLag, RelayNews, RelayPosition, RelayStanding};
 
 use crate::{Page, PageRequest, Store, StoreError, decode};
 

@@ -44,13 +44,13 @@ pub use cluster::{
     UnknownNodeState, Vote, application_name,
 };
 pub use consumer::{
-    Acceptance, Consequence, ConsumerTask, DeadLetter, DeadLetterFilter, DeadLetterKey, StockAlert,
-    StreamName, TaskAttempt,
+    Acceptance, Consequence, ConsumerBacklog, ConsumerTask, DeadLetter, DeadLetterFilter, DeadLetterKey,
+    StockAlert, StreamName, TaskAttempt,
 };
 pub use error::{Duplicate, Stale, StoreError};
 pub use event::{
     EventPosition, EventRecord, EventWrite, FeedEvent, FeedLimit, FeedPage, RELAY_LAG_MAX, RelayEvent,
-    RelayLag, RelayNews, RelayPosition, UnknownPosition,
+    RelayHorizon, RelayLag, RelayNews, RelayPosition, RelayStanding, UnknownPosition,
 };
 pub use lane::{Batch, Committed, OrderExpected, OrderWrite, ReservationWrite, StockWrite};
 pub use lease::{Lease, Service, UnknownService};

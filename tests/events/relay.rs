@@ -6,10 +6,11 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use futures_util::{FutureExt, future::BoxFuture};
-use holdfast_actors::{EventSink, NotTaken};
+use holdfast_actors::{EventSink, NatsOptions, NotTaken, StartError};
 use holdfast_domain::Event;
 use holdfast_store::{EventPosition, EventRecord, FeedLimit, Service};
 use serde_json::json;
@@ -140,6 +141,65 @@ async fn everything_is_told_in_order_though_a_node_dies_and_the_sink_is_away() {
             .then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_transaction_that_stays_open_is_seen_to_hold_events_back() {
+    let recorder = Arc::new(Recorder::default());
+    let sink = recorder.clone();
+    let cluster = Cluster::start_tuned(1, move |options| options.event_sink = Some(sink.clone())).await;
+    let status = || cluster.node(0).node.client().relay_status();
+    let open = cluster.hold("SELECT pg_current_xact_id()").await;
+    let late = cluster.sign_up("late").await;
+    eventually("an event is seen to wait, and for what", || async {
+        let (lag, held_for) = (status().lag, status().held_for);
+        (lag.events > 0 && lag.oldest_ms >= 1_000 && held_for.as_secs() >= 1).then_some(())
+    })
+    .await;
+    let is_told = || {
+        recorder
+            .told()
+            .iter()
+            .any(|event| event.subject.to_string() == late.id)
+    };
+    assert!(!is_told());
+    drop(open);
+    eventually("it is told, and nothing waits", || async {
+        (is_told() && status().lag.events == 0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn events_are_seen_to_wait_for_a_sink_whose_settings_cannot_be_used() {
+    let unusable = NatsOptions {
+        urls: vec!["http://mq".to_owned()],
+        credentials_file: None,
+        ca_file: None,
+        stream: "HOLDFAST".to_owned(),
+        prefix: "holdfast".to_owned(),
+        replicas: 1,
+        max_age: Duration::from_hours(1),
+    };
+    let cluster = Cluster::start_tuned(1, move |options| options.nats = Some(unusable.clone())).await;
+    cluster.sign_up("late").await;
+    let status = || cluster.node(0).node.client().relay_status();
+    eventually("events wait, and it is tried again and again", || async {
+        (status().lag.events > 0 && status().failures > 1).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_node_does_not_join_a_shop_whose_events_are_ahead_of_the_server() {
+    let mut cluster = Cluster::start(1).await;
+    cluster.crash(0).await;
+    let restored = "UPDATE event SET xid = (xid::text::numeric + 1000000000)::text::xid8";
+    cluster.execute(restored).await;
+    let refused = cluster.try_join("n2").await.err();
+    assert!(matches!(refused, Some(StartError::FeedAhead)), "{refused:?}");
+    cluster.store.event_feed_rebase().await.expect("moves them");
+    cluster.try_join("n2").await.expect("joins").stop().await;
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use holdfast_actors::{HashingOptions, Node, NodeOptions, client::NodeState, hash_password, mint_user_id};
+use holdfast_actors::{
+    HashingOptions, Node, NodeOptions, StartError, client::NodeState, hash_password, mint_user_id,
+};
 use holdfast_domain::{Email, Event, EventId, EventKind, JsonObject, NodeId, Role, User, id::shard_of};
 use holdfast_http::{Edge, EdgeHandle, EdgeOptions};
 use holdfast_store::{NewAccount, Service, Store, StoreOptions, testing::TestDatabase};
@@ -271,6 +273,11 @@ impl Cluster {
         node.stop().await;
     }
 
+    /// Starts a node without an edge, which may fail; it is not one of the cluster's.
+    pub(crate) async fn try_join(&self, name: &str) -> Result<Node, StartError> {
+        Node::start(node_options(name, self.database.url(), &self.tune)).await
+    }
+
     /// Starts a node of this name again, as a new incarnation.
     pub(crate) async fn restart(&mut self, name: &str) {
         self.nodes
@@ -332,15 +339,20 @@ async fn execute(database: &TestDatabase, sql: &str) {
         .expect("sound SQL");
 }
 
+fn node_options(name: &str, url: &str, tune: &Tuning) -> NodeOptions {
+    let mut options = NodeOptions::new(name, url, "a secret of this test");
+    options.max_connections = 8;
+    options.hashing = cheap_hashing();
+    tune(&mut options);
+    options
+}
+
 async fn start_node(name: &str, url: &str, tune: &Tuning) -> Running {
     let api = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let ops = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let (api_addr, ops_addr) = (api.local_addr().expect("bound"), ops.local_addr().expect("bound"));
-    let mut options = NodeOptions::new(name, url, "a secret of this test");
+    let mut options = node_options(name, url, tune);
     options.api_advertise = api_addr.to_string();
-    options.max_connections = 8;
-    options.hashing = cheap_hashing();
-    tune(&mut options);
     let is_edge = options.roles.iter().any(|role| role == EDGE);
     let node = Arc::new(Node::start(options).await.expect("a node"));
     holdfast_node::metrics::register(&node.client().metrics(), 0).expect("the only one of its node");

@@ -31,6 +31,7 @@ pub(crate) fn watch(shared: &Shared) -> Result<()> {
     watched.pool()?;
     watched.stock()?;
     watched.outbox()?;
+    watched.consumers()?;
     watched.cache()?;
     watched.limits()
 }
@@ -277,13 +278,18 @@ impl Watched<'_> {
     fn outbox(&self) -> Result<()> {
         self.gauge(
             "holdfast_outbox_lag_events",
-            "Events of this node's shards that have not been relayed yet, when it was last behind.",
+            "Events of this node's shards that have not been relayed yet, readable or not.",
             |node| approximately(node.relay.status().lag.events),
         )?;
         self.gauge(
             "holdfast_outbox_oldest_seconds",
             "How long the oldest of them waits.",
             |node| approximately(node.relay.status().lag.oldest_ms) / 1e3,
+        )?;
+        self.gauge(
+            "holdfast_outbox_horizon_age_seconds",
+            "For how long one transaction of the database server has held all later events back.",
+            |node| node.relay.status().held_for.as_secs_f64(),
         )?;
         self.counter(
             "holdfast_outbox_events_relayed_total",
@@ -299,6 +305,30 @@ impl Watched<'_> {
             "holdfast_outbox_events_refused_total",
             "Events that NATS will never take, for their size, and that became dead letters.",
             |node| node.relay.status().refused,
+        )
+    }
+
+    fn consumers(&self) -> Result<()> {
+        self.show(
+            Kind::Gauge,
+            "holdfast_consumer_tasks_waiting",
+            "What a consumer has yet to do, such as mails; told by one node of the cluster.",
+            &["consumer"],
+            |node| node.backlogs.show(|backlog| backlog.waiting),
+        )?;
+        self.show(
+            Kind::Gauge,
+            "holdfast_consumer_oldest_task_seconds",
+            "How long the oldest of it waits; told by one node of the cluster.",
+            &["consumer"],
+            |node| node.backlogs.show(|backlog| backlog.oldest_ms / 1_000),
+        )?;
+        self.show(
+            Kind::Gauge,
+            "holdfast_consumer_dead_letters",
+            "Events that a consumer has given up, until an operator decides; told by one node of the cluster.",
+            &["consumer"],
+            |node| node.backlogs.show(|backlog| backlog.dead_letters),
         )
     }
 
@@ -337,6 +367,20 @@ impl Watched<'_> {
                     Sample::labelled([class.as_str()], approximately(refused))
                 };
                 Class::ALL.map(refused).into()
+            },
+        )?;
+        self.counter(
+            "holdfast_rate_limit_share_decisions_total",
+            "Requests that this edge decided by its share of a budget, because the owner did not answer in time.",
+            |node| node.budget.as_ref().map_or(0, |budget| budget.counters().by_share),
+        )?;
+        self.gauge(
+            "holdfast_rate_limit_tracked",
+            "Budgets, leases and shares that this node remembers.",
+            |node| {
+                node.budget
+                    .as_ref()
+                    .map_or(0.0, |budget| counted(budget.counters().tracked))
             },
         )
     }

@@ -30,7 +30,7 @@ use crate::{
     link::{Link, Peer},
     map::ShardMap,
     membership::{self, Pulse},
-    metrics::{Metrics, StockAudit},
+    metrics::{Backlogs, Metrics, StockAudit},
     relay::RelayGauges,
     shard::Shards,
 };
@@ -59,6 +59,7 @@ pub(crate) struct Inner {
     pub(crate) in_progress: InProgress,
     pub(crate) metrics: Metrics,
     pub(crate) stock_audit: StockAudit,
+    pub(crate) backlogs: Backlogs,
     /// Budgets of requests, if they are limited.
     pub(crate) budget: Option<Budget>,
     map: ArcSwap<ShardMap>,
@@ -107,6 +108,7 @@ impl Inner {
             hasher,
             metrics,
             stock_audit: StockAudit::default(),
+            backlogs: Backlogs::default(),
             access: AccessView::default(),
             consumers,
             feed: Feed::default(),

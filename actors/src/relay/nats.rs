@@ -9,6 +9,7 @@ mod message;
 mod publish;
 mod read;
 mod refused;
+mod settings;
 
 use std::{
     path::PathBuf,
@@ -25,7 +26,9 @@ use async_nats::{
     jetstream::{Context, context::ContextBuilder, stream},
 };
 
-use super::{EventSink, NotTaken, pause};
+pub use settings::NatsSettingError;
+
+use super::{EventSink, NotTaken, Outage, pause};
 use crate::node::Shared;
 
 /// How long the server may take to acknowledge a message.
@@ -65,28 +68,37 @@ pub(super) struct Nats {
 }
 
 impl Nats {
-    /// Begins to connect, and goes on trying; `None`: the settings cannot be used.
+    /// Begins to connect, and goes on trying. Settings that could be used when the node started may
+    /// have ceased to be, such as a mounted secret that is being replaced: they are tried again.
     pub(super) async fn connect(
         shared: &Shared,
         options: NatsOptions,
         consumers: Arc<dyn EventSink>,
-    ) -> Option<Self> {
-        match Self::begin(&options).await {
-            Ok(client) => Some(Self {
-                shared: shared.clone(),
-                consumers,
-                context: ContextBuilder::new()
-                    .timeout(ACK_WITHIN)
-                    .ack_timeout(ACK_WITHIN)
-                    .build(client.clone()),
-                client,
-                options,
-                has_stream: AtomicBool::new(false),
-            }),
-            Err(error) => {
-                tracing::error!(error = &*error, "NATS cannot be used; events wait");
-                None
+    ) -> Self {
+        let mut outage = Outage::default();
+        let client = loop {
+            match Self::begin(&options).await {
+                Ok(client) => break client,
+                Err(error) => {
+                    shared.relay.failures.fetch_add(1, Ordering::Relaxed);
+                    let (is_first, pause) = outage.failed();
+                    if is_first {
+                        tracing::error!(error = &*error, "NATS cannot be used; events wait");
+                    }
+                    tokio::time::sleep(pause).await;
+                }
             }
+        };
+        Self {
+            shared: shared.clone(),
+            consumers,
+            context: ContextBuilder::new()
+                .timeout(ACK_WITHIN)
+                .ack_timeout(ACK_WITHIN)
+                .build(client.clone()),
+            client,
+            options,
+            has_stream: AtomicBool::new(false),
         }
     }
 

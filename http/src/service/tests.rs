@@ -205,7 +205,7 @@ async fn a_request_that_takes_too_long_is_given_up() {
 #[tokio::test]
 async fn a_node_with_too_much_to_do_says_so_but_still_answers_probes() {
     let options = EdgeOptions {
-        max_in_flight: Some(1),
+        max_in_flight: 1,
         ..EdgeOptions::default()
     };
     let (entered, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));

@@ -170,7 +170,8 @@ impl Default for OrderSettings {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitSettings {
-    /// Whether the edge limits what it admits.
+    /// Whether the edge limits how often clients may ask. What it does at a
+    /// time is always bounded.
     pub enabled: bool,
     /// Requests in progress on one node; more are answered 503.
     pub max_in_flight: usize,

@@ -60,7 +60,7 @@ pub fn node_options(config: &Config, plan: &NodePlan) -> anyhow::Result<NodeOpti
     options.payment_deadline = config.orders.payment_deadline;
     options.limits = budget_options(config);
     options.mail = mail_options(config)?;
-    options.nats = nats(config);
+    options.nats = nats(config)?;
     Ok(options)
 }
 
@@ -105,7 +105,7 @@ pub(super) fn edge_options(config: &Config) -> EdgeOptions {
         keep_alive_timeout: config.http.keep_alive_timeout,
         operation_budget: config.cluster.operation_budget,
         max_connections: config.http.max_connections,
-        max_in_flight: config.limits.enabled.then_some(config.limits.max_in_flight),
+        max_in_flight: config.limits.max_in_flight,
         max_event_streams: config.events.max_streams,
         max_event_streams_per_user: config.events.max_streams_per_user,
         event_heartbeat: config.events.heartbeat,
@@ -175,10 +175,13 @@ fn cookie(path: &Path) -> anyhow::Result<String> {
     Ok(cookie.to_owned())
 }
 
-/// Tells where events go.
-fn nats(config: &Config) -> Option<NatsOptions> {
-    let urls = config.nats.url.as_ref()?.reveal().split(',');
-    Some(NatsOptions {
+/// Tells where events go; `None`: they stay in the database.
+fn nats(config: &Config) -> anyhow::Result<Option<NatsOptions>> {
+    let Some(url) = &config.nats.url else {
+        return Ok(None);
+    };
+    let urls = url.reveal().split(',');
+    let options = NatsOptions {
         urls: urls.map(|url| url.trim().to_owned()).collect(),
         credentials_file: config.nats.credentials_file.clone(),
         ca_file: config.nats.ca_file.clone(),
@@ -186,7 +189,10 @@ fn nats(config: &Config) -> Option<NatsOptions> {
         prefix: config.nats.prefix.clone(),
         replicas: config.nats.replicas,
         max_age: config.nats.max_age,
-    })
+    };
+    // A server that is away may come back; settings like these would never work.
+    options.check().context("events could never be sent to NATS")?;
+    Ok(Some(options))
 }
 
 fn tls(config: &Config) -> Option<TlsFiles> {
@@ -204,7 +210,7 @@ mod tests {
 
     use holdfast_actors::mail::MailTransport;
 
-    use super::{mail_options, node_options};
+    use super::{budget_options, edge_options, mail_options, nats, node_options};
     use crate::config::{Config, Secret, Variables};
     use crate::up::plan;
 
@@ -231,6 +237,27 @@ mod tests {
         assert_eq!(options.cookie, "holdfast/0123456789abcdef");
         assert_eq!(options.link_advertise.as_deref(), Some("shop-1:10080"));
         assert_eq!(options.roles, ["edge", "sessions", "products", "orders"]);
+    }
+
+    #[test]
+    fn a_shop_that_limits_nobodys_rate_still_bounds_what_it_does_at_a_time() {
+        let config = config("[limits]\nenabled = false\nmax_in_flight = 7");
+        assert!(budget_options(&config).is_none());
+        assert_eq!(edge_options(&config).max_in_flight, 7);
+    }
+
+    #[test]
+    fn nats_that_cannot_be_used_keeps_a_node_from_starting() {
+        let said = |text: &str| format!("{:#}", nats(&config(text)).err().expect("cannot be used"));
+        let url = said("[nats]\nurl = \"http://user:secret@mq\"");
+        assert!(url.contains("nats.url") && !url.contains("secret"), "{url}");
+        let file = said("[nats]\nurl = \"nats://mq\"\ncredentials_file = \"/nowhere/at/all\"");
+        assert!(file.contains("nats.credentials_file"), "{file}");
+        assert!(
+            nats(&config("[nats]\nurl = \"nats://mq, tls://mr\""))
+                .unwrap()
+                .is_some()
+        );
     }
 
     #[test]

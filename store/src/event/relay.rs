@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use holdfast_domain::{JsonObject, ShardId};
+use holdfast_domain::{JsonObject, NodeId, ShardId};
 use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -49,6 +49,24 @@ pub struct RelayLag {
     pub events: u64,
     /// How old the oldest of them is, in milliseconds; 0 if there is none.
     pub oldest_ms: u64,
+}
+
+/// Up to where the feed can be read, and whether something keeps it from being read further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RelayHorizon {
+    /// The transaction up to which it can be read.
+    pub xid: u64,
+    /// Whether that transaction still runs: later ones may have ended, and are not to be read.
+    pub is_held: bool,
+}
+
+/// How relaying of a node's shards stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RelayStanding {
+    /// What waits.
+    pub lag: RelayLag,
+    /// What can be read.
+    pub horizon: RelayHorizon,
 }
 
 /// Events that are counted at most: beyond it, a lag is just large.
@@ -324,45 +342,61 @@ impl Store {
             .collect()
     }
 
-    /// Measures how far relaying of these shards is behind.
-    pub async fn relay_lag(&self, positions: &[RelayPosition]) -> Result<RelayLag, StoreError> {
-        let columns = PositionColumns::of(positions);
+    /// Measures how far relaying of the shards that a node owns is behind, readable or not, and what
+    /// holds the feed back.
+    pub async fn relay_standing(&self, node_id: NodeId) -> Result<RelayStanding, StoreError> {
         let row = self
             .run(async |c| {
                 sqlx::query!(
-                    r#"SELECT count(*) AS "events!",
-                              coalesce(ceil(extract(epoch FROM clock_timestamp() - min(late.at)) * 1000), 0)::bigint
-                                  AS "oldest_ms!"
-                       FROM (
-                           SELECT e.at
-                           FROM unnest($1::smallint[], $2::text[], $3::text[], $4::uuid[], $5::bigint[],
-                                       $6::text[])
-                                AS w (slot, xid, aggregate, subject, sequence, kind)
-                           CROSS JOIN LATERAL (
-                               SELECT event.at FROM event
-                               WHERE feed_slot(event.aggregate, event.subject) = w.slot
-                                 AND event.xid >= w.xid::xid8
-                                 AND (event.xid, event.aggregate, event.subject, event.sequence, event.kind)
-                                     > (w.xid::xid8, w.aggregate, w.subject, w.sequence, w.kind)
-                               ORDER BY event.xid LIMIT $7
-                           ) AS e
-                           LIMIT $7
-                       ) AS late"#,
-                    &columns.slot,
-                    &columns.xid,
-                    &columns.aggregate as &[&str],
-                    &columns.subject,
-                    &columns.sequence,
-                    &columns.kind as &[&str],
+                    r#"WITH held AS (
+                           SELECT (s.shard_id + CASE s.service
+                                   WHEN 'sessions' THEN 0 WHEN 'products' THEN 256 ELSE 512 END)::smallint AS slot,
+                                  r.xid, r.aggregate, r.subject, r.sequence, r.kind
+                           FROM shard AS s JOIN relay_position AS r USING (service, shard_id)
+                           WHERE s.owner = $1
+                       )
+                       SELECT (SELECT count(*) FROM (
+                                   SELECT FROM held
+                                   CROSS JOIN LATERAL (
+                                       SELECT FROM event
+                                       WHERE feed_slot(event.aggregate, event.subject) = held.slot
+                                         AND event.xid >= held.xid
+                                         AND (event.xid, event.aggregate, event.subject, event.sequence, event.kind)
+                                             > (held.xid, held.aggregate, held.subject, held.sequence, held.kind)
+                                       ORDER BY event.xid LIMIT $2
+                                   ) AS e
+                                   LIMIT $2) AS late) AS "events!",
+                              -- Of every shard, however many events the ones before have.
+                              coalesce((
+                                  SELECT ceil(extract(epoch FROM clock_timestamp() - min(first.at)) * 1000)
+                                  FROM held
+                                  CROSS JOIN LATERAL (
+                                      SELECT event.at FROM event
+                                      WHERE feed_slot(event.aggregate, event.subject) = held.slot
+                                        AND event.xid >= held.xid
+                                        AND (event.xid, event.aggregate, event.subject, event.sequence, event.kind)
+                                            > (held.xid, held.aggregate, held.subject, held.sequence, held.kind)
+                                      ORDER BY event.xid LIMIT 1
+                                  ) AS first), 0)::bigint AS "oldest_ms!",
+                              pg_snapshot_xmin(pg_current_snapshot())::text AS "horizon!",
+                              pg_snapshot_xmin(pg_current_snapshot())
+                                  < pg_snapshot_xmax(pg_current_snapshot()) AS "is_held!""#,
+                    node_id.0,
                     i64::from(RELAY_LAG_MAX),
                 )
                 .fetch_one(c)
                 .await
             })
             .await?;
-        Ok(RelayLag {
-            events: row.events.unsigned_abs(),
-            oldest_ms: row.oldest_ms.max(0).unsigned_abs(),
+        Ok(RelayStanding {
+            lag: RelayLag {
+                events: row.events.unsigned_abs(),
+                oldest_ms: row.oldest_ms.max(0).unsigned_abs(),
+            },
+            horizon: RelayHorizon {
+                xid: decode::parsed("horizon", &row.horizon)?,
+                is_held: row.is_held,
+            },
         })
     }
 }

@@ -108,6 +108,8 @@ const BREACHES: &[(&str, &str)] = &[
         "events",
         "UPDATE event SET subject = event_id WHERE aggregate = 'order'",
     ),
+    ("feed", "UPDATE event SET xid = '9000000000000000000'"),
+    ("feed", "UPDATE relay_position SET xid = '9000000000000000000'"),
     ("epochs", "UPDATE event SET epoch = 2 WHERE aggregate = 'order'"),
     (
         "epochs",

@@ -339,3 +339,35 @@ async fn a_stream_is_read_on_where_it_was_left_and_anew_when_it_was_made_anew() 
     assert_eq!(position(&another, 50).await, 0);
     shop.close().await;
 }
+
+#[tokio::test]
+async fn what_waits_and_what_has_died_is_measured_for_each_consumer() {
+    let shop = Shop::open().await;
+    let backlogs = async || shop.store.consumer_backlogs().await.expect("measures");
+    assert_eq!(backlogs().await, []);
+    dead(&shop, &order_event(1, 1)).await;
+    for sequence in 1..=3 {
+        assert!(accept(&shop, &order_event(2, sequence), Consequence::Task).await);
+    }
+    shop.execute("UPDATE consumer_task SET made_at = made_at - interval '1 hour' WHERE sequence = 2")
+        .await;
+    let found = backlogs().await;
+    let [of_mail] = found.as_slice() else {
+        panic!("{found:?}");
+    };
+    assert_eq!(
+        (of_mail.consumer.as_str(), of_mail.waiting, of_mail.dead_letters),
+        (MAIL, 3, 1)
+    );
+    assert!(of_mail.oldest_ms >= 3_600_000, "{of_mail:?}");
+    // A letter that is tried again is a task of now.
+    shop.execute("DELETE FROM consumer_task").await;
+    let everything = DeadLetterFilter::default();
+    let at = shop.store.server_time().await.expect("reads");
+    let retried = shop.store.dead_letters_retry(&everything, at, 10);
+    assert_eq!(retried.await.expect("retries"), 1);
+    let found = backlogs().await;
+    assert_eq!((found[0].waiting, found[0].dead_letters), (1, 0));
+    assert!(found[0].oldest_ms < 3_600_000, "{found:?}");
+    shop.close().await;
+}

@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 
 use holdfast_domain::{ShardId, event::Audience};
-use holdfast_store::{EventPosition, FeedEvent, FeedLimit, RelayPosition, Service, StoreError};
+use holdfast_store::{
+    EventPosition, FeedEvent, FeedLimit, RELAY_LAG_MAX, RelayEvent, RelayLag, RelayPosition, Service,
+    StoreError,
+};
 use sqlx::Connection;
 
 use crate::{
@@ -157,8 +160,8 @@ async fn a_shards_events_are_told_up_to_its_position_by_its_owner_only() {
     assert_eq!((lease.service, lease.shard), (Service::Products, mug.id.shard()));
     let begin = shop.store.relay_begin(&before).await.expect("asks");
     assert_eq!(begin.xid(), batch[0].position.xid());
-    let lag = shop.store.relay_lag(&before).await.expect("measures");
-    assert_eq!(lag.events, 3);
+    let standing = shop.store.relay_standing(shop.node).await.expect("measures");
+    assert_eq!(standing.lag.events, 3);
 
     let told = RelayPosition {
         lease,
@@ -220,6 +223,100 @@ async fn a_shards_events_are_told_up_to_its_position_by_its_owner_only() {
     let error = shop.store.relay_advance(&[further]).await.expect_err("is fenced");
     assert!(matches!(error, StoreError::Fenced { .. }), "{error:?}");
     shop.store.close().await;
+}
+
+#[tokio::test]
+async fn events_wait_for_as_long_as_the_oldest_of_all_shards_readable_or_not() {
+    let shop = Shop::open().await;
+    let standing = async || shop.store.relay_standing(shop.node).await.expect("measures");
+    let position = |position| {
+        let leases = shop.leases().into_iter();
+        leases
+            .map(|lease| RelayPosition { lease, position })
+            .collect::<Vec<_>>()
+    };
+    let told = position(shop.store.event_horizon().await.expect("reads"));
+    shop.store.relay_advance(&told).await.expect("moves");
+    let idle = standing().await;
+    assert_eq!((idle.lag, idle.horizon.is_held), (RelayLag::default(), false));
+
+    // One shard has more than is counted, and another one an event that is older than all of them.
+    let write = |shard: &str, age: &str, count: u32| {
+        format!(
+            "INSERT INTO event (aggregate, subject, sequence, kind, event_id, at, data, node, epoch)
+             SELECT 'user', '0199c2a1-0000-7000-8000-0000000000{shard}', n, 'user.registered',
+                    gen_random_uuid(), clock_timestamp() - interval '{age}', '{{}}', 'made up', 0
+             FROM generate_series(1, {count}) AS n"
+        )
+    };
+    let mut connection = shop.database.connection().await;
+    let mut slow = connection.begin().await.expect("begins");
+    sqlx::query("SELECT pg_current_xact_id()")
+        .execute(&mut *slow)
+        .await
+        .expect("has an id");
+    shop.execute(&write("00", "1 second", 2 * RELAY_LAG_MAX)).await;
+    shop.execute(&write("ff", "1 hour", 1)).await;
+    let held = standing().await;
+    assert!(held.horizon.is_held);
+    assert_eq!(held.lag.events, u64::from(RELAY_LAG_MAX));
+    assert!(held.lag.oldest_ms >= 3_600_000, "{held:?}");
+    slow.commit().await.expect("commits");
+    assert_eq!(standing().await.horizon.is_held, false);
+    shop.execute("DELETE FROM event WHERE node = 'made up'").await;
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn a_feed_from_another_server_is_noticed_and_put_behind_the_transactions_of_this_one() {
+    let shop = Shop::open().await;
+    let mug = shop.product("MUG", 5).await;
+    let (before, horizon) = (
+        positions(&shop).await,
+        shop.store.event_horizon().await.expect("reads"),
+    );
+    let batch = shop.store.relay_batch(&before, horizon, 10, 100).await;
+    let batch = batch.expect("reads");
+    let told = |event: &&RelayEvent| event.record.event.subject == mug.id.0;
+    let of_mug = batch.iter().find(told).expect("it is there");
+    let told = RelayPosition {
+        lease: before[of_mug.shard].lease,
+        position: of_mug.position,
+    };
+    shop.store.relay_advance(&[told]).await.expect("moves");
+    assert!(!shop.store.event_feed_is_ahead().await.expect("asks"));
+    assert_eq!(
+        shop.store.event_feed_rebase().await.expect("has nothing to do"),
+        0
+    );
+
+    // As after restoring a dump of a server that has come much farther.
+    let far = |table: &str| {
+        format!("UPDATE {table} SET xid = (xid::text::numeric + 1000000000)::text::xid8 WHERE xid > '0'")
+    };
+    shop.execute(&far("event")).await;
+    shop.execute(&far("relay_position")).await;
+    assert!(shop.store.event_feed_is_ahead().await.expect("asks"));
+    assert_eq!(shop.store.event_feed_rebase().await.expect("moves it"), 3);
+    assert!(!shop.store.event_feed_is_ahead().await.expect("asks"));
+
+    // What was told stays told, what was not is told, and what happens from now on comes behind it.
+    let jug = shop.product("JUG", 5).await;
+    let (after, horizon) = (
+        positions(&shop).await,
+        shop.store.event_horizon().await.expect("reads"),
+    );
+    let batch = shop.store.relay_batch(&after, horizon, 10, 100).await;
+    let subjects: Vec<_> = batch
+        .expect("reads")
+        .iter()
+        .map(|event| event.record.event.subject)
+        .collect();
+    assert_eq!(subjects, [shop.seller.id.0, shop.buyer.id.0, jug.id.0]);
+    let feed = read(&shop, EventPosition::START).await;
+    assert_eq!(feed[0].record.event.subject, mug.id.0);
+    assert_eq!(feed[3].record.event.subject, jug.id.0);
+    shop.close().await;
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use holdfast_domain::ShardId;
 use holdfast_store::{Service, StreamName};
 
 use super::{Nats, message};
-use crate::relay::{NotTaken, pause};
+use crate::relay::{NotTaken, Outage};
 
 /// Messages that are taken in at once.
 const FETCH: usize = 256;
@@ -42,22 +42,22 @@ struct Reading {
 impl Nats {
     /// Feeds the shop's own consumers from the stream, for as long as the node runs.
     pub(super) async fn feed_consumers(&self) {
-        let mut failed = 0;
+        let mut outage = Outage::default();
         loop {
-            match self.read_while_it_is_ours().await {
+            match self.read_while_it_is_ours(&mut outage).await {
                 Ok(()) => {
-                    failed = 0;
+                    outage.ended();
                     tokio::time::sleep(TURN_POLL).await;
                 }
                 Err(error) => {
-                    if failed == 0 {
+                    let (is_first, pause) = outage.failed();
+                    if is_first {
                         tracing::warn!(
                             error = &error as &dyn std::error::Error,
                             "events could not be taken from NATS"
                         );
                     }
-                    tokio::time::sleep(pause(failed)).await;
-                    failed = failed.saturating_add(1);
+                    tokio::time::sleep(pause).await;
                 }
             }
         }
@@ -68,7 +68,7 @@ impl Nats {
         shards.serving(Service::Orders, ShardId(0)).is_some()
     }
 
-    async fn read_while_it_is_ours(&self) -> Result<(), NotTaken> {
+    async fn read_while_it_is_ours(&self, outage: &mut Outage) -> Result<(), NotTaken> {
         if !self.is_reader() {
             return Ok(());
         }
@@ -78,6 +78,10 @@ impl Nats {
         while self.is_reader() {
             self.expect_connected()?;
             self.read_some(&mut reading).await?;
+            // Reading may go on for days: the next outage is another one.
+            if outage.ended() {
+                tracing::info!("events are taken from NATS again");
+            }
         }
         Ok(())
     }

@@ -9,10 +9,11 @@ use std::{slice, sync::atomic::Ordering, time::Duration};
 use holdfast_store::{Acceptance, Consequence, ConsumerTask, EventRecord, StoreError};
 
 use super::{Nats, publish::Published};
-use crate::{consumer::told_dead, relay::NotTaken};
+use crate::{
+    consumer::{NATS as CONSUMER, told_dead},
+    relay::NotTaken,
+};
 
-/// The name under which the database knows what NATS has refused.
-const CONSUMER: &str = "nats";
 /// How often it is looked for events that are to be tried again.
 const POLL: Duration = Duration::from_secs(1);
 /// Events that are tried again at once.
