@@ -93,13 +93,11 @@ fn tell(
 async fn event_of(work: impl Future<Output = Event>, if_lost: Option<Event>) -> Option<Event> {
     // Nothing that the task has touched is looked at again but what it shares, whose locks all hold for
     // moments only.
-    match AssertUnwindSafe(work).catch_unwind().await {
-        Ok(event) => Some(event),
-        Err(_) => {
-            tracing::error!("a task of the membership panicked; its outcome counts as unknown");
-            if_lost
-        }
+    if let Ok(event) = AssertUnwindSafe(work).catch_unwind().await {
+        return Some(event);
     }
+    tracing::error!("a task of the membership panicked; its outcome counts as unknown");
+    if_lost
 }
 
 async fn declare_dead(shared: Shared, suspect: Suspect) -> Event {
