@@ -209,9 +209,12 @@ async fn every_metric_is_documented_and_none_that_does_not_exist() {
     trade(&cluster).await;
     let told_by_one = || async {
         let scrapes = scrape_all(&cluster).await;
-        (total(&scrapes, "holdfast_stock_audit_timestamp_seconds", &[]) > 0).then_some(scrapes)
+        let has_audited = total(&scrapes, "holdfast_stock_audit_timestamp_seconds", &[]) > 0;
+        let counts = "holdfast_consumer_dead_letters";
+        let has_counted = scrapes.iter().any(|scrape| scrape.families().contains(counts));
+        (has_audited && has_counted).then_some(scrapes)
     };
-    let scrapes = eventually("one node has looked through the stock", told_by_one).await;
+    let scrapes = eventually("one node has looked through stock and consumers", told_by_one).await;
     let exported: BTreeSet<String> = scrapes.iter().flat_map(Scrape::families).collect();
     let page = include_str!("../docs/METRICS.md");
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
