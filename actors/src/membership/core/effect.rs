@@ -11,13 +11,13 @@ use crate::membership::suspicion::Suspect;
 /// What the membership wants done. Each names the event that tells of its end, if there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// Read the map; a newer one comes back as [`Event::MapChanged`](super::Event::MapChanged).
+    /// Read the map; a newer one comes back as [`Event::MapChanged`].
     RefreshMap,
     /// Read the map, which this node has just changed, and tell the peers that there is a newer one.
     SpreadMap,
-    /// Declare a peer dead; [`Event::DeclaredDead`](super::Event::DeclaredDead).
+    /// Declare a peer dead; [`Event::DeclaredDead`].
     DeclareDead(Suspect),
-    /// Try a peer's lock, after a pause; [`Event::LockTried`](super::Event::LockTried).
+    /// Try a peer's lock, after a pause; [`Event::LockTried`].
     TryLock {
         /// The peer.
         peer: NodeId,
@@ -27,28 +27,28 @@ pub(crate) enum Effect {
         after: Duration,
     },
     /// Say that a peer cannot be reached, and declare it dead if a majority has said so within the
-    /// window; [`Event::Voted`](super::Event::Voted).
+    /// window; [`Event::Voted`].
     Vote {
         /// The peer.
         peer: NodeId,
         /// How old a vote may be to count.
         window: Duration,
     },
-    /// Claim shards that nobody living owns; [`Event::Claimed`](super::Event::Claimed).
+    /// Claim shards that nobody living owns; [`Event::Claimed`].
     Claim(Vec<(Service, ShardId)>),
-    /// Open shards; [`Event::OpenFailed`](super::Event::OpenFailed) if that fails.
+    /// Open shards; [`Event::OpenFailed`] if that fails.
     Open(Vec<Lease>),
     /// Close shards that belong to others now.
     Close(Vec<Lease>),
     /// Let nothing new into shards, and wait for what is in flight;
-    /// [`Event::Drained`](super::Event::Drained).
+    /// [`Event::Drained`].
     Drain {
         /// Which.
         leases: Vec<Lease>,
         /// Who is to get them.
         to: NodeId,
     },
-    /// Give shards away; [`Event::HandedOver`](super::Event::HandedOver).
+    /// Give shards away; [`Event::HandedOver`].
     HandOver {
         /// Which.
         leases: Vec<Lease>,
