@@ -18,11 +18,17 @@ use serde_json::{Value, json};
 use crate::harness::{Answer, Cluster, Person, eventually, product};
 
 fn for_a_minute(options: &mut NodeOptions) {
-    options.cache.max_age = Duration::from_mins(1);
+    for_a_while(options, Duration::from_mins(1));
 }
 
 fn for_five_seconds(options: &mut NodeOptions) {
-    options.cache.max_age = Duration::from_secs(5);
+    for_a_while(options, Duration::from_secs(5));
+}
+
+fn for_a_while(options: &mut NodeOptions, max_age: Duration) {
+    options.cache.max_age = max_age;
+    // A node that is cut off here is not to be outvoted meanwhile.
+    options.vote_after = Duration::from_mins(5);
 }
 
 /// Returns for how long an answer may have been out of date, in milliseconds.
