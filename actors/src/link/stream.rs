@@ -90,7 +90,13 @@ impl AsyncRead for Reader {
         if let Poll::Ready(gate) = me.connection.inbound.poll_open(context) {
             gate?;
             let before = buf.filled().len();
-            if let Poll::Ready(result) = Pin::new(&mut me.inner).poll_read(context, buf) {
+            let read = Pin::new(&mut me.inner).poll_read(context, buf);
+            // The gate may have been shut meanwhile: then nobody hears that the peer is gone.
+            let has_ended = read.is_ready() && buf.filled().len() == before;
+            let is_hidden = has_ended && me.connection.inbound.poll_open(context).is_pending();
+            if let Poll::Ready(result) = read
+                && !is_hidden
+            {
                 me.silence.renew();
                 me.connection.hear();
                 if let Some((meter, frames)) = &mut me.meter {
