@@ -39,6 +39,13 @@ pub struct CloudEvent {
 #[error("not an event of this shop: `{0}` cannot be read")]
 pub struct ForeignEvent(&'static str);
 
+impl CloudEvent {
+    /// Tells whether the type is of this shop, be it one that this release does not know.
+    pub fn is_of_this_shop(&self) -> bool {
+        self.r#type.starts_with(TYPE_PREFIX)
+    }
+}
+
 impl Aggregate {
     /// Returns the path under which its things are found.
     pub const fn source(self) -> &'static str {

@@ -25,12 +25,29 @@ pub(super) fn write(record: &EventRecord) -> Result<(HeaderMap, Vec<u8>), serde_
     Ok((headers, serde_json::to_vec(&CloudEvent::from(&record.event))?))
 }
 
-/// Reads an event; `None`: it is none of this shop. Who committed it may be unknown.
-pub(super) fn read(headers: Option<&HeaderMap>, payload: &[u8]) -> Option<EventRecord> {
-    let cloud: CloudEvent = serde_json::from_slice(payload).ok()?;
+/// Why a message cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    /// It is no event of this shop, and never will be.
+    Foreign,
+    /// It is an event of this shop that this release does not know.
+    Unknown,
+}
+
+/// Reads an event. Who committed it may be unknown.
+pub(super) fn read(headers: Option<&HeaderMap>, payload: &[u8]) -> Result<EventRecord, Unreadable> {
+    let cloud: CloudEvent = serde_json::from_slice(payload).map_err(|_| Unreadable::Foreign)?;
+    let is_of_this_shop = cloud.is_of_this_shop();
+    let event = Event::try_from(cloud).map_err(|_| {
+        if is_of_this_shop {
+            Unreadable::Unknown
+        } else {
+            Unreadable::Foreign
+        }
+    })?;
     let header = |name| headers.and_then(|headers| headers.get(name));
-    Some(EventRecord {
-        event: Event::try_from(cloud).ok()?,
+    Ok(EventRecord {
+        event,
         node: header(NODE).map_or_else(String::new, |node| node.as_str().to_owned()),
         epoch: header(EPOCH)
             .and_then(|epoch| i64::from_str(epoch.as_str()).ok())
@@ -63,9 +80,24 @@ mod tests {
             epoch: 7,
         };
         let (headers, payload) = write(&record).expect("JSON");
-        assert_eq!(read(Some(&headers), &payload), Some(record.clone()));
+        assert_eq!(read(Some(&headers), &payload), Ok(record.clone()));
         let bare = read(None, &payload).expect("an event");
         assert_eq!((bare.event, bare.epoch), (record.event, 0));
-        assert_eq!(read(Some(&headers), b"{}"), None);
+        assert_eq!(read(Some(&headers), b"{}"), Err(Unreadable::Foreign));
+    }
+
+    #[test]
+    fn an_event_of_a_newer_release_is_told_from_a_foreign_one() {
+        let of = |kind: &str| {
+            let cloud = serde_json::json!({
+                "specversion": "1.0", "id": Uuid::from_u128(1), "source": "/v1/orders", "type": kind,
+                "subject": Uuid::from_u128(9), "time": "2026-11-25T10:20:30Z", "sequence": "1",
+                "datacontenttype": "application/json", "data": {},
+            });
+            read(None, cloud.to_string().as_bytes())
+        };
+        assert!(of("dev.holdfast.order.placed.v1").is_ok());
+        assert_eq!(of("dev.holdfast.order.gift_wrapped.v1"), Err(Unreadable::Unknown));
+        assert_eq!(of("com.example.order.placed.v1"), Err(Unreadable::Foreign));
     }
 }

@@ -6,7 +6,8 @@
 //!
 //! *Invariant*: whoever reads begins where all before was taken in, and reads without a gap. So of each
 //! aggregate no event is taken in before its predecessors, however many nodes read at a time and
-//! whichever of them fails; what they take in twice the inboxes know. That it is one node which reads,
+//! whichever of them fails; what they take in twice the inboxes know. (An event that NATS refused does not
+//! come this way: see [`refused`](super::refused).) That it is one node which reads,
 //! the owner of the first shard of orders, only saves the others the work.
 
 use std::time::Duration;
@@ -19,7 +20,7 @@ use futures_util::StreamExt;
 use holdfast_domain::ShardId;
 use holdfast_store::{Service, StreamName};
 
-use super::{Nats, message};
+use super::{Nats, message, message::Unreadable};
 use crate::relay::{NotTaken, Outage};
 
 /// Messages that are taken in at once.
@@ -37,6 +38,19 @@ struct Reading {
     stream: StreamName,
     /// The number of the last message that came, counted by the consumer.
     delivered: u64,
+    /// The number of the last message that came or was read before, counted by the stream.
+    read_to: u64,
+}
+
+impl Reading {
+    /// Says aloud if the stream has dropped messages before they were read.
+    fn expect_no_gap(&mut self, sequence: u64) {
+        if sequence > self.read_to + 1 {
+            let (from, to) = (self.read_to + 1, sequence - 1);
+            tracing::error!(from, to, "the stream has dropped messages before they were read");
+        }
+        self.read_to = sequence;
+    }
 }
 
 impl Nats {
@@ -113,6 +127,7 @@ impl Nats {
                 .map_err(|error| NotTaken::from_error("the stream could not be read", error))?,
             stream: name,
             delivered: 0,
+            read_to: position,
         })
     }
 
@@ -123,7 +138,7 @@ impl Nats {
         let fetched = fetch.messages().await;
         let mut fetched =
             fetched.map_err(|error| NotTaken::from_error("the stream could not be asked", error))?;
-        let (mut records, mut read_to) = (Vec::new(), None);
+        let (mut records, mut read_to, mut is_too_new) = (Vec::new(), None, false);
         while let Some(message) = fetched.next().await {
             let message = message.map_err(unread)?;
             let info = message.info().map_err(unread)?;
@@ -131,22 +146,31 @@ impl Nats {
             if info.consumer_sequence != reading.delivered {
                 return Err(NotTaken::because("a message was lost on its way"));
             }
-            if let Some(record) = message::read(message.headers.as_ref(), &message.payload) {
-                records.push(record);
-            } else {
+            reading.expect_no_gap(info.stream_sequence);
+            match message::read(message.headers.as_ref(), &message.payload) {
+                Ok(record) => records.push(record),
+                // A node of the release that wrote it will read it: it is not to be lost.
+                Err(Unreadable::Unknown) => {
+                    is_too_new = true;
+                    break;
+                }
                 // It will not be readable next time either.
-                tracing::error!(
+                Err(Unreadable::Foreign) => tracing::error!(
                     sequence = info.stream_sequence,
                     "the stream holds a message that is no event of this shop"
-                );
+                ),
             }
             read_to = Some(info.stream_sequence);
         }
-        let Some(read_to) = read_to else {
-            return Ok(());
-        };
-        self.consumers.deliver(&records).await?;
-        let moved = self.shared.store.stream_advance(&reading.stream, read_to).await;
-        moved.map_err(|error| NotTaken::from_error("the position could not be kept", error))
+        if let Some(read_to) = read_to {
+            self.consumers.deliver(&records).await?;
+            let moved = self.shared.store.stream_advance(&reading.stream, read_to).await;
+            moved.map_err(|error| NotTaken::from_error("the position could not be kept", error))?;
+        }
+        if is_too_new {
+            // Reading begins anew at it: what came behind it in this fetch has been passed over.
+            return Err(NotTaken::because("an event is of a newer release than this node"));
+        }
+        Ok(())
     }
 }
