@@ -18,13 +18,15 @@ mod suspicion;
 #[cfg(test)]
 mod testing;
 
-use std::{collections::HashMap, time::Instant};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use holdfast_domain::NodeId;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::Semaphore;
 
 pub(crate) use self::core::Event;
 use self::core::{Claim, Config, HandOver, MembershipCore};
+pub(crate) use isolation::is_majority;
 pub(crate) use pulse::Pulse;
 
 use crate::node::Shared;
@@ -44,6 +46,8 @@ pub(crate) struct State {
     claimed_at: Instant,
     /// Since when the shards for each receiver have been draining.
     draining_since: HashMap<NodeId, Instant>,
+    /// Refreshes of the map that may be under way at once.
+    refreshes: Arc<Semaphore>,
 }
 
 impl Actor for Membership {
@@ -72,6 +76,7 @@ impl Actor for Membership {
         Ok(State {
             core: MembershipCore::new(config, &leases),
             began: now,
+            refreshes: Arc::new(Semaphore::new(2)),
             claimed_at: now,
             draining_since: HashMap::new(),
         })

@@ -178,16 +178,27 @@ impl Node {
         )
         .await?;
         let heartbeat = heartbeat::Heartbeat::start(&shared, lock_key, lock).map_err(StartError::Thread)?;
-        joining::until_within_reach(&shared).await?;
-        shared.store.node_activate(node_id).await?;
-        shared.refresh_map().await;
-        tracing::info!(node = %shared.options.name, incarnation = %node_id, "joined the cluster");
-        Ok(Self {
+        let node = Self {
             shared,
             root,
             heartbeat,
             has_drained: AtomicBool::new(false),
-        })
+        };
+        if let Err(error) = node.join().await {
+            node.finish().await;
+            return Err(error);
+        }
+        Ok(node)
+    }
+
+    /// Becomes an active member, once enough of the others can be reached.
+    async fn join(&self) -> Result<(), StartError> {
+        let shared = &self.shared;
+        joining::until_within_reach(shared).await?;
+        shared.store.node_activate(shared.node_id).await?;
+        shared.refresh_map().await;
+        tracing::info!(node = %shared.options.name, incarnation = %shared.node_id, "joined the cluster");
+        Ok(())
     }
 
     /// Returns what the HTTP edge calls.
@@ -246,7 +257,8 @@ impl Node {
         }
         let shards = shared.shards.all();
         let limit = shared.options.drain_limit;
-        let drained = futures_util::future::join_all(shards.iter().map(|shard| shard.drain(limit))).await;
+        let drained =
+            futures_util::future::join_all(shards.iter().map(|shard| shard.drain_to_leave(limit))).await;
         if drained.contains(&false) {
             tracing::warn!("some requests were still in flight when the node left");
         }

@@ -12,9 +12,11 @@ mod actor;
 mod moves;
 mod place;
 mod resume;
+mod resuming;
 mod saga;
 mod settle;
 
 pub(crate) use actor::{OrderActor, OrderMessage, answer};
 pub(crate) use place::place;
 pub(crate) use resume::sweep;
+pub(crate) use resuming::Resuming;

@@ -84,15 +84,16 @@ impl Shard {
         self.door.is_open()
     }
 
-    /// Parks new requests and waits until none is in flight; `false` if that takes too long.
-    pub(crate) async fn drain(&self, limit: Duration) -> bool {
-        self.door.shut();
+    /// Drains for good, since the node leaves; `false` if that takes too long.
+    pub(crate) async fn drain_to_leave(&self, limit: Duration) -> bool {
+        self.door.lock();
         timeout(limit, self.door.quiet()).await.is_ok()
     }
 
     /// Drains for a hand-over, with more patience each time that it was in vain.
     pub(crate) async fn drain_to_hand_over(&self) -> bool {
-        self.drain(self.door.patience()).await
+        self.door.shut();
+        timeout(self.door.patience(), self.door.quiet()).await.is_ok()
     }
 
     /// Lets requests in again, those that were parked first.

@@ -190,10 +190,7 @@ impl MembershipCore {
 
     /// Votes against peers that live but cannot be reached, once this node serves itself.
     fn vote(&mut self, now: Duration, peers: &[(NodeId, i64)], linked: &[NodeId]) -> Vec<Effect> {
-        let serves = |id| {
-            let standing = self.map.standing_of(id);
-            matches!(standing, Some(NodeState::Active | NodeState::Draining))
-        };
+        let serves = |id| self.map.standing_of(id).is_some_and(NodeState::serves);
         let without_session: Vec<NodeId> = peers
             .iter()
             .map(|(peer, _)| *peer)

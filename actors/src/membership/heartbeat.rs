@@ -16,7 +16,7 @@ use holdfast_domain::NodeId;
 use holdfast_store::{HeartbeatConnection, NodeLock, NodeState, StoreError};
 use tokio_util::sync::CancellationToken;
 
-use super::Event;
+use super::{Event, isolation::could_be_outvoted};
 use crate::node::{Inner, Shared};
 
 /// For how long the runtime may not have run before the heartbeat stops.
@@ -120,6 +120,7 @@ async fn beat_for_life(node: &Weak<Inner>, switch: &Switch) {
         }
         tracing::warn!(error = &error as &dyn std::error::Error, "a heartbeat failed");
         if let Some(shared) = node.upgrade() {
+            shared.pulse.failed();
             shared.metrics.membership.beat_failed();
             shared.tell_membership(Event::PollFailed);
         }
@@ -141,7 +142,9 @@ async fn beat_until_error(
         if !is_stalled && !switch.is_held.load(Ordering::Acquire) {
             let sent_at = Instant::now();
             let beat = connection.beat().await?;
-            shared.pulse.beat(sent_at);
+            shared
+                .pulse
+                .beat(sent_at, beat.state.is_over() || may_be_outvoted(&shared));
             shared.metrics.membership.beat();
             shared.clock.learn(beat.now, sent_at.elapsed());
             let peers = connection.peers().await?;
@@ -156,6 +159,14 @@ async fn beat_until_error(
         drop(shared);
         tokio::time::sleep(interval).await;
     }
+}
+
+/// Tells whether so many others have no session with this node that their votes could end it.
+fn may_be_outvoted(shared: &Shared) -> bool {
+    let (map, linked) = (shared.map(), shared.link.connected());
+    let serving = map.members().filter(|node| node.state.serves());
+    let serving: Vec<NodeId> = serving.map(|node| node.node_id).collect();
+    could_be_outvoted(shared.node_id, &serving, |peer| linked.contains(&peer.0))
 }
 
 impl Lock {

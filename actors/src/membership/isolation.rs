@@ -14,7 +14,18 @@ use holdfast_domain::NodeId;
 /// How often a vote is renewed.
 const RENEWED_EVERY: Duration = Duration::from_secs(1);
 /// How old a vote may be to count.
-pub(crate) const VOTE_WINDOW: Duration = Duration::from_secs(5);
+pub(crate) const VOTE_WINDOW: Duration = Duration::from_secs(2);
+
+/// Tells whether some are more than half of all, as votes are counted.
+pub(crate) fn is_majority(some: usize, all: usize) -> bool {
+    some > all / 2
+}
+
+/// Tells whether so many of those who serve have no session with `me` that their votes could end it.
+pub(crate) fn could_be_outvoted(me: NodeId, serving: &[NodeId], is_linked: impl Fn(NodeId) -> bool) -> bool {
+    let others = serving.iter().filter(|peer| **peer != me);
+    is_majority(others.filter(|peer| !is_linked(**peer)).count(), serving.len())
+}
 
 /// What an observer remembers of peers without a session.
 #[derive(Debug)]
@@ -68,6 +79,34 @@ mod tests {
     use crate::membership::testing::id;
 
     const TICK: Duration = Duration::from_millis(200);
+
+    #[test]
+    fn a_node_that_a_majority_does_not_reach_could_be_outvoted() {
+        let serving = [id(1), id(2), id(3)];
+        let with = |linked: &'static [u8]| {
+            could_be_outvoted(id(1), &serving, |peer| linked.iter().any(|n| id(*n) == peer))
+        };
+        assert!(with(&[]));
+        assert!(!with(&[2]), "one vote of three is too few");
+        assert!(!with(&[2, 3]));
+        assert!(
+            !could_be_outvoted(id(1), &serving[..2], |_| false),
+            "one of two is no majority"
+        );
+        assert!(
+            !could_be_outvoted(id(1), &serving[..1], |_| false),
+            "nobody is there to vote"
+        );
+    }
+
+    #[test]
+    fn one_alone_is_a_majority_of_one_and_half_is_none() {
+        assert!(is_majority(1, 1), "nobody else serves");
+        assert!(!is_majority(1, 2), "the other is out of reach");
+        assert!(is_majority(2, 2));
+        assert!(is_majority(2, 3), "one of two is within reach");
+        assert!(!is_majority(2, 4));
+    }
 
     fn isolation() -> Isolation {
         Isolation::new(Duration::from_secs(3))

@@ -2,6 +2,7 @@
 
 use std::{
     panic::AssertUnwindSafe,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -27,7 +28,16 @@ impl Membership {
         let shared = self.shared.clone();
         let if_lost = effect.if_lost();
         match effect {
-            Effect::RefreshMap => drop(tokio::spawn(async move { shared.refresh_map().await })),
+            Effect::RefreshMap => {
+                // One that runs and one that waits are enough: what is asked for now, the latter sees.
+                let Ok(permit) = Arc::clone(&state.refreshes).try_acquire_owned() else {
+                    return;
+                };
+                tokio::spawn(async move {
+                    shared.refresh_map().await;
+                    drop(permit);
+                });
+            }
             Effect::SpreadMap => drop(tokio::spawn(async move {
                 shared.refresh_map().await;
                 outbound::spread_map(&shared).await;
@@ -235,10 +245,7 @@ async fn hand_over(shared: Shared, asked: Vec<Lease>, to: NodeId) -> Event {
 }
 
 /// Lists those of the shards that are open under these very leases.
-fn open_under<'a>(
-    shared: &'a Shared,
-    leases: &'a [Lease],
-) -> impl Iterator<Item = std::sync::Arc<Shard>> + 'a {
+fn open_under<'a>(shared: &'a Shared, leases: &'a [Lease]) -> impl Iterator<Item = Arc<Shard>> + 'a {
     let open = leases
         .iter()
         .filter_map(|lease| shared.shards.get(lease.service, lease.shard));

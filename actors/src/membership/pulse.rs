@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
@@ -17,6 +18,8 @@ pub(crate) struct Pulse {
     ticked_at: Mutex<Instant>,
     /// When the last heartbeat that went through was sent.
     beat_at: Mutex<Instant>,
+    /// Whether, as of the last heartbeat, nobody can have ended this incarnation since.
+    is_sure: AtomicBool,
     /// When each peer's heartbeat was last seen to move.
     peers: Mutex<HashMap<NodeId, Instant>>,
 }
@@ -27,6 +30,7 @@ impl Pulse {
         Self {
             ticked_at: Mutex::new(now),
             beat_at: Mutex::new(now),
+            is_sure: AtomicBool::new(true),
             peers: Mutex::default(),
         }
     }
@@ -45,9 +49,21 @@ impl Pulse {
         self.ticked_at.lock().elapsed()
     }
 
-    /// Notes that a heartbeat went through that was sent at `sent_at`.
-    pub(crate) fn beat(&self, sent_at: Instant) {
+    /// Notes that a heartbeat went through that was sent at `sent_at`, and whether others may end this
+    /// incarnation though its heart beats.
+    pub(crate) fn beat(&self, sent_at: Instant, may_be_ended: bool) {
         *self.beat_at.lock() = sent_at;
+        self.is_sure.store(!may_be_ended, Ordering::Release);
+    }
+
+    /// Notes that a heartbeat failed: whoever is ended loses its connections.
+    pub(crate) fn failed(&self) {
+        self.is_sure.store(false, Ordering::Release);
+    }
+
+    /// Tells whether nothing but silence can have ended this incarnation since the last heartbeat.
+    pub(crate) fn is_sure(&self) -> bool {
+        self.is_sure.load(Ordering::Acquire)
     }
 
     /// Returns how long ago the last heartbeat that went through was sent.

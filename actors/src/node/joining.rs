@@ -7,10 +7,10 @@
 use std::time::Duration;
 
 use holdfast_domain::NodeId;
-use holdfast_store::NodeState;
 use tokio::time::{sleep, timeout};
 
 use super::{Shared, StartError};
+use crate::membership::is_majority;
 
 /// How long a joiner waits. Longer than peers that are gone take to be declared dead.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -35,30 +35,15 @@ pub(super) async fn until_within_reach(shared: &Shared) -> Result<(), StartError
 
 fn is_within_reach(shared: &Shared) -> bool {
     let map = shared.map();
-    let serving = map.members().filter(|node| {
-        node.node_id != shared.node_id && matches!(node.state, NodeState::Active | NodeState::Draining)
-    });
+    if map.standing_of(shared.node_id).is_none() {
+        // The map could not be read: that is no reason to take nobody to be there.
+        return false;
+    }
+    let serving = map
+        .members()
+        .filter(|node| node.node_id != shared.node_id && node.state.serves());
     let serving: Vec<NodeId> = serving.map(|node| node.node_id).collect();
     let connected = shared.link.connected();
     let reached = serving.iter().filter(|node| connected.contains(&node.0)).count();
     is_majority(reached + 1, serving.len() + 1)
-}
-
-/// Tells whether some are more than half of all, as votes count them.
-fn is_majority(some: usize, all: usize) -> bool {
-    some > all / 2
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_node_that_is_alone_waits_for_nobody_and_one_that_is_not_for_a_majority() {
-        assert!(is_majority(1, 1), "nobody else serves");
-        assert!(!is_majority(1, 2), "the other is out of reach");
-        assert!(is_majority(2, 2));
-        assert!(is_majority(2, 3), "one of two is within reach");
-        assert!(!is_majority(2, 4));
-    }
 }

@@ -104,7 +104,7 @@ impl NodeOptions {
             api_advertise: String::new(),
             heartbeat_interval: Duration::from_millis(200),
             suspect_after: Duration::from_secs(1),
-            vote_after: Duration::from_millis(200),
+            vote_after: Duration::from_millis(400),
             call_budget: Duration::from_secs(2),
             drain_limit: Duration::from_secs(3),
             entity_in_flight: 1_024,

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -31,6 +31,7 @@ use crate::{
     map::ShardMap,
     membership::{self, Pulse},
     metrics::{Backlogs, Metrics, StockAudit},
+    order::Resuming,
     relay::RelayGauges,
     shard::Shards,
 };
@@ -57,6 +58,7 @@ pub(crate) struct Inner {
     pub(crate) shards: Shards,
     pub(crate) pulse: Pulse,
     pub(crate) in_progress: InProgress,
+    pub(crate) resuming: Arc<Resuming>,
     pub(crate) metrics: Metrics,
     pub(crate) stock_audit: StockAudit,
     pub(crate) backlogs: Backlogs,
@@ -65,8 +67,10 @@ pub(crate) struct Inner {
     map: ArcSwap<ShardMap>,
     /// The map's version, for those who wait for a newer one.
     map_version: watch::Sender<i64>,
-    /// One refresh at a time: who waits for it gets its result.
-    refreshing: tokio::sync::Mutex<()>,
+    /// Counts the refreshes that have begun.
+    refreshes: AtomicU64,
+    /// One refresh at a time; the number of the last one that went through.
+    refreshing: tokio::sync::Mutex<u64>,
     lane: ArcSwapOption<ActorRef<LaneMessage>>,
     membership: ArcSwapOption<ActorRef<membership::Event>>,
     root: OnceLock<ActorCell>,
@@ -100,6 +104,7 @@ impl Inner {
             caches: Caches::new(options.cache, is_edge),
             pulse: Pulse::new(),
             in_progress: InProgress::default(),
+            resuming: Arc::default(),
             budget: options.limits.clone().map(Budget::new),
             options,
             store,
@@ -116,6 +121,7 @@ impl Inner {
             shards: Shards::none(),
             map: ArcSwap::default(),
             map_version: watch::Sender::new(0),
+            refreshes: AtomicU64::new(0),
             refreshing: tokio::sync::Mutex::default(),
             lane: ArcSwapOption::empty(),
             membership: ArcSwapOption::empty(),
@@ -132,13 +138,18 @@ impl Inner {
 
     /// Reads the cluster map, and acts on it if it is news.
     pub(crate) async fn refresh_map(&self) {
-        let before = self.map().version();
-        let _one = self.refreshing.lock().await;
-        if self.map().version() > before {
+        let begun_before = self.refreshes.load(Ordering::Acquire);
+        let mut done = self.refreshing.lock().await;
+        // One that began after this call sees what this call is about.
+        if *done > begun_before {
             return;
         }
+        let number = self.refreshes.fetch_add(1, Ordering::AcqRel) + 1;
         match self.store.map_load().await {
-            Ok(found) => self.take_map(ShardMap::from(found)),
+            Ok(found) => {
+                self.take_map(ShardMap::from(found));
+                *done = number;
+            }
             Err(error) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
@@ -238,9 +249,11 @@ impl Inner {
         is_active && self.ended.borrow().is_none()
     }
 
-    /// Tells whether nobody can have declared this node dead for want of heartbeats.
+    /// Tells whether nobody can have declared this node dead, as far as it knows: for want of heartbeats,
+    /// or because a majority does not reach it.
     pub(crate) fn is_current(&self) -> bool {
-        self.pulse.age() < self.options.suspect_after && self.ended.borrow().is_none()
+        let is_heard = self.pulse.age() < self.options.suspect_after && self.pulse.is_sure();
+        is_heard && self.ended.borrow().is_none()
     }
 
     pub(crate) fn begin_draining(&self) {

@@ -1,6 +1,5 @@
 //! Going on with what a lost owner, or a lost message, left undone.
 
-use futures_util::future::join_all;
 use holdfast_domain::{ShardId, order};
 use holdfast_store::{OrderExpected, OrderRecord, OrderState, OrderWrite, Service};
 use rand::seq::SliceRandom as _;
@@ -21,13 +20,14 @@ use crate::{
 
 /// Orders of each kind of unfinished work that are taken up at once.
 const SWEEP_MAX: u32 = 128;
-/// Shards that are looked at together once there is more to do than fits one look: an order that
-/// fails to settle holds up those of its neighbours only.
+/// Shards that are looked at together once there is more to do than fits one look: orders that fail to
+/// settle, however many, hide only those of their neighbours.
 const SWEEP_SHARDS: usize = 16;
 
 /// Finds the orders of this node's shards that have something left to do, and asks them to do it.
 ///
-/// Run by a timer and after every claim. It only proposes: each order decides on what stands.
+/// Run by a timer and after every claim. It only proposes: each order decides on what stands, in a task
+/// of its own, so that one which takes long holds up no other.
 pub(crate) async fn sweep(shared: &Shared) {
     let mut shards = shared.shards.owned(Service::Orders);
     if shards.is_empty() || sweep_shards(shared, &shards).await < SWEEP_MAX as usize {
@@ -52,20 +52,24 @@ async fn sweep_shards(shared: &Shared, shards: &[ShardId]) -> usize {
         }
     };
     let found = unfinished.len();
-    let resumed = unfinished.into_iter().map(|found| {
-        let request = Request::Order(OrderCommand::Resume(found.order_id));
-        let call = CallContext {
-            traceparent: None,
-            budget: shared.options.call_budget,
+    for found in unfinished {
+        let Some(turn) = shared.resuming.begin(found.order_id) else {
+            continue;
         };
-        async move {
-            if let Err(error) = router::route(shared, request, &call, None).await {
+        let shared = shared.clone();
+        tokio::spawn(async move {
+            let request = Request::Order(OrderCommand::Resume(found.order_id));
+            let call = CallContext {
+                traceparent: None,
+                budget: shared.options.call_budget,
+            };
+            if let Err(error) = router::route(&shared, request, &call, None).await {
                 let order = found.order_id;
                 tracing::debug!(%order, work = ?found.work, %error, "an order stays unfinished for now");
             }
-        }
-    });
-    join_all(resumed.collect::<Vec<_>>()).await;
+            drop(turn);
+        });
+    }
     found
 }
 

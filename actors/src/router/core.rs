@@ -4,8 +4,8 @@
 //! No clock, no randomness and no link of its own: time comes in as a duration since the pursuit began,
 //! jitter as a number, and how an attempt ended as an [`Event`]. What is next comes out as a [`Step`].
 //!
-//! *Invariant*: a pursuit ends. Between two pauses it goes on at once [`HOPS_MAX`] times at most, every
-//! pause takes some of the budget, and no attempt begins after it.
+//! *Invariant*: a pursuit ends. Between two pauses it goes on at once [`HOPS_MAX`] times at most, a
+//! pause ends early only if the shard has got another owner, and no attempt begins after the budget.
 
 use std::time::Duration;
 

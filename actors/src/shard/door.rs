@@ -39,6 +39,8 @@ const PARKED_MAX: usize = 512;
 enum Position {
     Open,
     Shut,
+    /// As shut, and not to be opened again: the node is about to leave.
+    Locked,
     Closed,
 }
 
@@ -105,11 +107,12 @@ impl Door {
         let mut position = self.position.subscribe();
         loop {
             let turned = async {
-                let turned = position.wait_for(|position| *position != Position::Shut).await;
+                let is_decided = |position: &Position| matches!(position, Position::Open | Position::Closed);
+                let turned = position.wait_for(is_decided).await;
                 turned.map_or(Position::Closed, |position| *position)
             };
             match timeout_at(deadline, turned).await {
-                Ok(Position::Open | Position::Shut) => {}
+                Ok(Position::Open | Position::Shut | Position::Locked) => {}
                 Ok(Position::Closed) => return Admission::Moved,
                 Err(_) => return Admission::TurnedAway,
             }
@@ -128,6 +131,12 @@ impl Door {
     /// Parks requests from now on.
     pub(super) fn shut(&self) {
         self.turn(Position::Open, Position::Shut);
+    }
+
+    /// Parks requests from now on, whatever a hand-over under way comes to.
+    pub(super) fn lock(&self) {
+        self.turn(Position::Open, Position::Shut);
+        self.turn(Position::Shut, Position::Locked);
     }
 
     /// Lets requests in again.
@@ -223,6 +232,18 @@ mod tests {
         let parked = park(&door).await;
         door.open();
         assert!(matches!(parked.await, Ok(Admission::In(_))));
+    }
+
+    #[tokio::test]
+    async fn a_locked_door_is_not_opened_by_a_hand_over_that_came_to_nothing() {
+        let door = door();
+        door.shut();
+        door.lock();
+        door.open();
+        assert!(door.enter().is_none());
+        let parked = park(&door).await;
+        door.close();
+        assert!(matches!(parked.await, Ok(Admission::Moved)));
     }
 
     #[tokio::test]

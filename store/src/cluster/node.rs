@@ -47,6 +47,11 @@ impl NodeState {
     pub const fn is_over(self) -> bool {
         matches!(self, Self::Dead | Self::Left)
     }
+
+    /// Tells whether the incarnation may own shards and write.
+    pub const fn serves(self) -> bool {
+        matches!(self, Self::Active | Self::Draining)
+    }
 }
 
 impl fmt::Display for NodeState {

@@ -78,7 +78,7 @@ impl Default for MembershipSettings {
         Self {
             heartbeat: Duration::from_millis(200),
             suspect_after: Duration::from_secs(1),
-            vote_after: Duration::from_millis(200),
+            vote_after: Duration::from_millis(400),
         }
     }
 }
