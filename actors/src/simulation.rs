@@ -25,7 +25,11 @@ mod tests;
 mod trace;
 mod world;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    panic::{self, AssertUnwindSafe},
+    sync::Arc,
+};
 
 use holdfast_domain::{
     JsonObject, Money, OrderStatus, Product, ProductId, ProductStatus, ShardId, Sku, StockLevel, Timestamp,
@@ -117,7 +121,22 @@ struct Told {
     trace: Vec<String>,
 }
 
+/// Runs a history. One that panics has broken a promise as well.
 fn run(plan: &Plan, switches: Switches, is_told: bool) -> Told {
+    let trace = Arc::new(Trace::new(is_told));
+    let history = panic::catch_unwind(AssertUnwindSafe(|| play(plan, switches, &trace)));
+    let breaches = history.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        vec![format!("a panic: {}", text.unwrap_or("of another kind"))]
+    });
+    Told {
+        breaches,
+        trace: trace.take(),
+    }
+}
+
+fn play(plan: &Plan, switches: Switches, trace: &Arc<Trace>) -> Vec<String> {
     let executor = Executor::new(plan.seed);
     let cast = Arc::new(cast(&executor, plan));
     let mut model = Model::with(switches.guards);
@@ -125,7 +144,7 @@ fn run(plan: &Plan, switches: Switches, is_told: bool) -> Told {
         let (product, level) = product(*id, number, *units, cast.seller);
         model.put_product(product, level).expect("a product that is new");
     }
-    let world = World::new(&executor, model, plan.nodes, switches, Trace::new(is_told));
+    let world = World::new(&executor, model, plan.nodes, switches, Arc::clone(trace));
     world.database.watch(&cast.products);
     let history = Arc::new(History::new(plan.asks.len()));
     for node in 0..plan.nodes {
@@ -153,13 +172,9 @@ fn run(plan: &Plan, switches: Switches, is_told: bool) -> Told {
     }
     world.end();
     executor.end();
-    let breaches = world
+    world
         .database
-        .look(|model| check::breaches(&cast, model, &entries, &world.database.levels()));
-    Told {
-        breaches,
-        trace: world.trace.take(),
-    }
+        .look(|model| check::breaches(&cast, model, &entries, &world.database.levels()))
 }
 
 /// Tells whether nothing is left to happen.
@@ -169,9 +184,10 @@ fn is_done(world: &World, entries: &[history::Entry]) -> bool {
             || record.unsettled
             || record.state == OrderState::Placed && record.order.status == OrderStatus::PendingPayment
     };
-    entries
-        .iter()
-        .all(|entry| entry.is_skipped || entry.ended.is_some())
+    world.is_whole()
+        && entries
+            .iter()
+            .all(|entry| entry.is_skipped || entry.ended.is_some())
         && world.database.look(|model| !model.orders().any(is_open))
 }
 

@@ -36,6 +36,9 @@ fn unfinished(model: &Model) -> Vec<String> {
     let is_left = model.orders().filter_map(|record| match record.state {
         OrderState::Placing { .. } => Some(format!("order {} is placed for ever", record.order.id)),
         _ if record.unsettled => Some(format!("order {} is never settled", record.order.id)),
+        OrderState::Placed if record.order.status == OrderStatus::PendingPayment => {
+            Some(format!("order {} is neither paid nor expired", record.order.id))
+        }
         _ => None,
     });
     is_left.collect()

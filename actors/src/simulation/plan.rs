@@ -7,7 +7,7 @@ use std::{fmt, time::Duration};
 
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 
-/// When the last fault has been mended.
+/// When the last fault has been mended, unless a node takes longer to stop.
 pub(super) const HEALED: Duration = Duration::from_secs(6);
 /// When everything that was begun must have come to its end.
 pub(super) const END: Duration = Duration::from_secs(40);

@@ -58,7 +58,7 @@ pub(super) struct World {
     pub(super) executor: Executor,
     pub(super) database: Database,
     pub(super) network: Network,
-    pub(super) trace: Trace,
+    pub(super) trace: Arc<Trace>,
     pub(super) maps: Arc<Maps>,
     #[cfg(test)]
     switches: Switches,
@@ -77,7 +77,7 @@ impl World {
         nodes: usize,
         #[cfg_attr(not(test), expect(unused_variables, reason = "only tests take anything away"))]
         switches: Switches,
-        trace: Trace,
+        trace: Arc<Trace>,
     ) -> Arc<Self> {
         let drift = (0..nodes).map(|_| executor.draw(|rng| rng.random_range(-200..=200)));
         Arc::new(Self {
@@ -253,9 +253,16 @@ impl World {
         self.trace.note(&self.executor, || {
             format!("{:?} for {} ms", fault.what, fault.lasts.as_millis())
         });
+        let until = self.executor.now() + fault.lasts;
         let mend = self.break_something(&fault.what, products).await;
-        self.executor.sleep(fault.lasts).await;
+        let left = until.saturating_sub(self.executor.now());
+        self.executor.sleep(left).await;
         mend();
+    }
+
+    /// Tells whether every node runs.
+    pub(super) fn is_whole(&self) -> bool {
+        self.processes.lock().iter().all(Option::is_some)
     }
 
     async fn break_something(

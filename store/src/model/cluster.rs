@@ -103,7 +103,7 @@ impl Model {
         window: Duration,
         now: Timestamp,
     ) -> Result<Vote, StoreError> {
-        let serves = |node: &NodeRow| matches!(node.state, NodeState::Active | NodeState::Draining);
+        let serves = |node: &NodeRow| node.state.serves();
         let tables = &mut self.tables;
         let is_serving = |id: NodeId| tables.nodes.get(&id).is_some_and(serves);
         if !is_serving(observer) {
@@ -117,6 +117,9 @@ impl Model {
                 needed,
                 is_dead: true,
             });
+        }
+        if suspect == observer {
+            return Err(rejected(format!("node {observer} suspects itself")));
         }
         tables.votes.insert((suspect, observer), now);
         let is_fresh = |at: Timestamp| at.plus(window) > now;
@@ -191,10 +194,7 @@ impl Model {
         let Some(giver) = leases.first().map(|lease| lease.node_id) else {
             return Ok(Vec::new());
         };
-        if !matches!(
-            self.state_of(giver),
-            Some(NodeState::Active | NodeState::Draining)
-        ) {
+        if !self.state_of(giver).is_some_and(NodeState::serves) {
             return Err(fenced(format!("node {giver} is superseded")));
         }
         if to == giver || self.state_of(to) != Some(NodeState::Active) {

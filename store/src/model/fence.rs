@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use holdfast_domain::{NodeId, ShardId};
 
 use super::{Model, fenced};
-use crate::{NodeState, Service, StoreError};
+use crate::{Service, StoreError};
 
 /// A shard that a write believes to be its node's, and the epoch at which it does.
 pub(super) type Claim = (Service, ShardId, i64);
@@ -27,9 +27,8 @@ impl Model {
     }
 
     fn breach_of_fence(&self, node_id: NodeId, claims: &[Claim]) -> Option<String> {
-        let serves = |state| matches!(state, NodeState::Active | NodeState::Draining);
         let node = self.tables.nodes.get(&node_id);
-        if !node.is_some_and(|node| serves(node.state)) {
+        if !node.is_some_and(|node| node.state.serves()) {
             return Some(format!("node {node_id} is superseded"));
         }
         let lost = claims.iter().find(|(service, shard, epoch)| {

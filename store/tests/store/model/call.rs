@@ -12,6 +12,8 @@ use uuid::Uuid;
 
 /// How long a heartbeat may take.
 const LIMIT: Duration = Duration::from_secs(10);
+/// Longer than a script runs: no vote expires in one.
+const LONG: Duration = Duration::from_hours(1);
 /// The limit under which it is open which orders are listed.
 const FEW: u32 = 2;
 
@@ -22,6 +24,7 @@ pub(super) enum Call {
     Drain(NodeId),
     Leave(NodeId),
     DeclareDead(NodeId, i64),
+    Suspect(NodeId, NodeId),
     Beat(NodeId),
     Peers(NodeId),
     Claim(NodeId, Vec<(Service, ShardId)>),
@@ -48,6 +51,7 @@ impl Call {
             Self::Activate(id) => said(store.node_activate(*id).await),
             Self::Drain(id) => said(store.node_drain(*id).await),
             Self::Leave(id) => said(store.node_leave(*id).await),
+            Self::Suspect(by, of) => said(store.node_suspect(*by, *of, LONG).await),
             Self::DeclareDead(id, seq) => said(store.node_declare_dead(*id, *seq).await),
             Self::Beat(id) => {
                 let beat = heart(url, *id).await.beat().await;
@@ -80,6 +84,7 @@ impl Call {
             Self::Activate(id) => said(model.node_activate(*id)),
             Self::Drain(id) => said(model.node_drain(*id)),
             Self::Leave(id) => said(model.node_leave(*id)),
+            Self::Suspect(by, of) => said(model.node_suspect(*by, *of, LONG, now)),
             Self::DeclareDead(id, seq) => fine(model.node_declare_dead(*id, *seq)),
             Self::Beat(id) => {
                 let beat = model.beat(*id, now);

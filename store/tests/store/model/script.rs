@@ -161,7 +161,7 @@ impl<'a> Author<'a> {
             };
         }
         let id = self.node(model);
-        match self.source.dice.below(24) {
+        match self.source.dice.below(27) {
             0 | 1 => self.join(),
             2..=4 => Call::Activate(id),
             5 => Call::Drain(id),
@@ -178,6 +178,8 @@ impl<'a> Author<'a> {
             9..=11 => Call::Beat(id),
             12 => Call::Peers(id),
             13..=18 => Call::Claim(id, self.wanted()),
+            // A node of itself, too, now and then.
+            24..=26 => Call::Suspect(id, self.node(model)),
             19..=22 => {
                 let mut leases = held_by(model, id);
                 leases.retain(|_| self.source.dice.chance(40));
