@@ -218,9 +218,9 @@ async fn try_out(
         terminal::remark("no fault struck: the run was too short for any, or had too few nodes");
     }
     terminal::remark("collecting what is stored: every order under its key, every ledger");
-    let stored = gather::gather(&shop, &stage, &history)
-        .await
-        .context("cannot collect what is stored")?;
+    // A cluster that is past being asked is the worst that a run can find: it must be told as well.
+    let (stored, lost) = told_apart(gather::gather(&shop, &stage, &history).await);
+    let is_collected = lost.is_empty();
     let evidence = Evidence {
         history,
         keys: stored.keys,
@@ -228,14 +228,24 @@ async fn try_out(
         ledgers: stored.ledgers,
         inflictions,
     };
-    let mut verdicts = vec![Verdict::new(
-        "recovery",
-        "once a fault is over, every node serves again within a minute",
-        format!("{} faults", evidence.inflictions.len()),
-        unrecovered,
-    )];
-    verdicts.extend(check::check(&evidence));
-    let findings = site.store.audit().await.context("cannot audit the database")?;
+    let (findings, unaudited) = told_apart(site.store.audit().await.context("cannot audit the database"));
+    let mut verdicts = vec![
+        Verdict::new(
+            "recovery",
+            "once a fault is over, every node serves again within a minute",
+            format!("{} faults", evidence.inflictions.len()),
+            unrecovered,
+        ),
+        Verdict::new(
+            "collection",
+            "when all is over, the shop tells what it has stored",
+            format!("{} keys", evidence.keys.len()),
+            lost.into_iter().chain(unaudited).collect(),
+        ),
+    ];
+    if is_collected {
+        verdicts.extend(check::check(&evidence));
+    }
     verdicts.extend(findings.into_iter().map(Verdict::from));
     report::print(&evidence, &verdicts);
     report::write(&options.report, &facts, &evidence, &verdicts)?;
@@ -249,6 +259,14 @@ async fn try_out(
     terminal::say(format_args!("report: {}", options.report.display()));
     terminal::say(format_args!("again:  {}", options.command));
     Ok(is_clean)
+}
+
+/// Returns what was got, or nothing and why.
+fn told_apart<T: Default>(got: anyhow::Result<T>) -> (T, Vec<String>) {
+    match got {
+        Ok(got) => (got, Vec::new()),
+        Err(error) => (T::default(), vec![format!("{error:#}")]),
+    }
 }
 
 /// Connects to the database directly, past the relays.

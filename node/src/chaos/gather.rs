@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::check::{KeyNow, Kind, Movement};
 use super::history::{Action, Operation};
-use super::load::{Stage, id, level, order_body};
+use super::load::{Customer, Stage, id, level, order_body};
 use crate::shop::{Ask, Shop};
 
 /// Requests under way at a time.
@@ -20,6 +20,7 @@ const AT_ONCE: usize = 16;
 const PAGES_MAX: usize = 1_000;
 
 /// What is stored.
+#[derive(Default)]
 pub(super) struct Stored {
     pub(super) keys: BTreeMap<String, KeyNow>,
     pub(super) listed: BTreeMap<usize, BTreeSet<Uuid>>,
@@ -35,8 +36,10 @@ pub(super) async fn gather(shop: &Shop, stage: &Stage, history: &[Operation]) ->
     for (client, token) in tokens.iter().enumerate() {
         listed.insert(client, orders(shop, token).await?);
     }
+    // Asking again under every key may have taken long, too.
+    let seller = token(shop, &stage.seller).await?;
     let ledgers = stream::iter(&stage.products)
-        .map(|product| ledger(shop, &stage.seller, *product))
+        .map(|product| ledger(shop, &seller, *product))
         .buffered(AT_ONCE)
         .try_collect()
         .await?;
@@ -50,13 +53,15 @@ pub(super) async fn gather(shop: &Shop, stage: &Stage, history: &[Operation]) ->
 /// Signs every customer in anew: a long load outlasts their tokens.
 async fn sign_in(shop: &Shop, stage: &Stage) -> anyhow::Result<Vec<String>> {
     stream::iter(&stage.customers)
-        .map(|customer| async {
-            let answer = shop.ask(&Ask::post("/v1/auth/login", &customer.login)).await?;
-            answer.promised("access_token")
-        })
+        .map(|customer| token(shop, customer))
         .buffered(AT_ONCE)
         .try_collect()
         .await
+}
+
+async fn token(shop: &Shop, person: &Customer) -> anyhow::Result<String> {
+    let answer = shop.ask(&Ask::post("/v1/auth/login", &person.login)).await?;
+    answer.promised("access_token")
 }
 
 async fn ask_again(

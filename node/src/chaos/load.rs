@@ -22,7 +22,7 @@ use crate::shop::Shop;
 use client::Client;
 pub(super) use client::order_body;
 pub(super) use reading::{id, level};
-pub(super) use stage::Stage;
+pub(super) use stage::{Customer, Stage};
 
 /// Clients at work for each node.
 const CLIENTS_PER_NODE: usize = 4;

@@ -20,7 +20,18 @@ const POLL: Duration = Duration::from_millis(20);
 /// Ends the server with a signal and waits until its supervisor has started it
 /// again, at the earliest after `away`.
 pub(super) async fn restart(site: &Site, signal: Signal, away: Duration) -> anyhow::Result<()> {
-    let pid = pid(site)?;
+    // Another fault may be at it.
+    let running = async {
+        loop {
+            if let Ok(pid) = pid(site) {
+                return pid;
+            }
+            sleep(POLL).await;
+        }
+    };
+    let pid = timeout(BACK_WITHIN, running)
+        .await
+        .context("Postgres does not run")?;
     if !away.is_zero() {
         site.database.outage.hold(away);
     }
@@ -63,10 +74,14 @@ pub(super) async fn crowd(site: &Site, node: usize, lasts: Duration) -> anyhow::
 
 /// Makes flushes slow.
 pub(super) async fn slow_disk(site: &Site, lasts: Duration) -> anyhow::Result<()> {
-    let slowed = hardship::slow_commits(&site.database_url).await;
-    if slowed.is_ok() {
-        sleep(lasts).await;
-    }
+    let slowed = async {
+        // Another fault may hold every connection, or keep the server away.
+        while hardship::slow_commits(&site.database_url).await.is_err() {
+            sleep(POLL).await;
+        }
+        std::future::pending::<()>().await;
+    };
+    let _ = timeout(lasts, slowed).await;
     let healed = async {
         while hardship::normal_commits(&site.database_url).await.is_err() {
             sleep(POLL).await;

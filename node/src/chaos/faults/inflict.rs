@@ -85,7 +85,7 @@ async fn inflict(site: &Site, fault: &Fault) -> (Infliction, Option<anyhow::Erro
         FaultKind::DatabaseStop => database::restart(site, Signal::SIGINT, fault.lasts).await,
         FaultKind::Pool => database::crowd(site, fault.node, fault.lasts).await,
         FaultKind::SlowDisk => database::slow_disk(site, fault.lasts).await,
-        FaultKind::Rolling => nodes::roll(site).await.map(|away| victims = away),
+        FaultKind::Rolling => nodes::roll(site, &mut victims).await,
     };
     // A death has no end that could be told from its recovery.
     let ended = match fault.kind {

@@ -177,7 +177,7 @@ impl Client {
         let key = Uuid::now_v7().to_string();
         let stage = Arc::clone(&self.stage);
         let path = format!("/v1/products/{}/stock/adjustments", stage.products[product]);
-        let ask = Ask::post(path, &body).by(&stage.seller).under(&key);
+        let ask = Ask::post(path, &body).by(&stage.seller.token).under(&key);
         self.perform(Action::Adjust { product }, &ask).await;
     }
 
@@ -189,7 +189,7 @@ impl Client {
         let body = json!({ "description": format!("edition {}", self.rng.random::<u64>()) });
         let stage = Arc::clone(&self.stage);
         let path = format!("/v1/products/{}", stage.products[product]);
-        let ask = Ask::patch(path, version, &body).by(&stage.seller);
+        let ask = Ask::patch(path, version, &body).by(&stage.seller.token);
         let elsewhere = self.another_node();
         // Soon enough to be known there already, and to be cached.
         self.look_at_from(elsewhere, product, false).await;

@@ -24,12 +24,12 @@ pub(in crate::chaos) struct Stage {
     pub(in crate::chaos) customers: Vec<Customer>,
     pub(in crate::chaos) products: Vec<Uuid>,
     /// Of somebody who may sell all of them.
-    pub(in crate::chaos) seller: String,
+    pub(in crate::chaos) seller: Customer,
     /// How much each product is in demand.
     pub(super) demand: WeightedIndex<f64>,
 }
 
-/// Somebody who orders.
+/// Somebody who signs in.
 #[derive(Debug)]
 pub(in crate::chaos) struct Customer {
     pub(in crate::chaos) token: String,
@@ -46,8 +46,12 @@ impl Stage {
         customers: usize,
         rate: u32,
     ) -> anyhow::Result<Self> {
-        let login = shop.ask(&Ask::post("/v1/auth/login", &admin.login())).await?;
-        let seller = login.promised("access_token")?;
+        let login = admin.login();
+        let answer = shop.ask(&Ask::post("/v1/auth/login", &login)).await?;
+        let seller = Customer {
+            token: answer.promised("access_token")?,
+            login,
+        };
         let mut products = Vec::new();
         for number in 0..PRODUCTS {
             let stock = if number < HOT {
@@ -55,7 +59,7 @@ impl Stage {
             } else {
                 PLENTY
             };
-            products.push(list_product(shop, &seller, number, stock).await?);
+            products.push(list_product(shop, &seller.token, number, stock).await?);
         }
         let mut all = Vec::with_capacity(customers);
         for number in 0..customers {
