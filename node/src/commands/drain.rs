@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use holdfast_store::{Store, StoreOptions};
+use holdfast_store::{NodeRow, NodeState, Store, StoreOptions};
 use humantime_serde::re::humantime;
 use tokio::time::{Instant, sleep};
 
@@ -58,7 +58,15 @@ impl Drain {
         }
         let deadline = Instant::now() + self.wait;
         loop {
-            let owned = owned(store, name).await?;
+            let map = store.map_load().await.context("cannot read the cluster map")?;
+            let is_drained = |node: &&NodeRow| node.name == *name && node.state == NodeState::Draining;
+            let Some(node) = map.nodes.iter().find(is_drained) else {
+                bail!(
+                    "{name} has left or was started anew meanwhile; if it is there again, it is not drained"
+                );
+            };
+            let owner = Some(node.node_id);
+            let owned = map.shards.iter().filter(|shard| shard.owner == owner).count();
             if owned == 0 {
                 terminal::say(format_args!("{name} owns nothing any more"));
                 return Ok(ExitCode::SUCCESS);
@@ -77,16 +85,4 @@ impl Drain {
             sleep(POLL).await;
         }
     }
-}
-
-/// Counts the shards that living nodes of this name own.
-async fn owned(store: &Store, name: &str) -> anyhow::Result<usize> {
-    let map = store.map_load().await.context("cannot read the cluster map")?;
-    let is_its = |node: &&holdfast_store::NodeRow| node.name == name && !node.state.is_over();
-    let node = map.nodes.iter().find(is_its).map(|node| node.node_id);
-    let owned = map
-        .shards
-        .iter()
-        .filter(|shard| shard.owner.is_some() && shard.owner == node);
-    Ok(owned.count())
 }
