@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::faults::{Load, check};
+use super::faults::Load;
 use crate::harness::{Cluster, Person, eventually};
 
 /// Waits until a node owns nothing, as `operator`'s node sees it.
@@ -31,8 +31,7 @@ async fn a_drained_node_owns_nothing_answers_on_and_fails_no_request() {
     let operator = cluster.admin().at(&cluster.node((owner + 1) % 3).ops);
     let buyer = cluster.sign_up("buyer").await;
     let load = Load::start(&buyer, &apis, &mug);
-    let reserved = || async { buyer.stock_of(&mug).await.1 };
-    eventually("orders flow", || async { (reserved().await > 50).then_some(()) }).await;
+    load.flows().await;
     let path = format!("/v1/cluster/nodes/{name}/drain");
     for _ in 0..2 {
         let node = operator.post(&path, Value::Null).await.expect(202);
@@ -46,18 +45,8 @@ async fn a_drained_node_owns_nothing_answers_on_and_fails_no_request() {
     let ready = drained.get("/readyz?verbose").await;
     assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(ready.body["checks"]["draining"], true, "{ready:?}");
-    let at_drain = reserved().await;
-    eventually("orders still flow, at all nodes", || async {
-        (reserved().await > at_drain + 50).then_some(())
-    })
-    .await;
-    let ledger = load.stop().await;
-    assert!(
-        ledger.unanswered.is_empty(),
-        "{} requests failed",
-        ledger.unanswered.len()
-    );
-    check(&ledger, &buyer, &mug, 1_000_000).await;
+    load.flows().await;
+    load.ends_well(1_000_000).await;
     // Started anew, it gets its share back.
     cluster.stop(owner).await;
     cluster.restart(&name).await;
@@ -86,20 +75,9 @@ async fn a_node_that_joins_under_load_gets_its_share_and_no_request_fails() {
     let apis: Vec<String> = (0..2).map(|n| cluster.api(n).to_owned()).collect();
     let buyer = cluster.sign_up("buyer").await;
     let load = Load::start(&buyer, &apis, &mug);
-    let reserved = || async { buyer.stock_of(&mug).await.1 };
-    eventually("orders flow", || async { (reserved().await > 50).then_some(()) }).await;
+    load.flows().await;
     cluster.restart("n3").await;
     cluster.settled().await;
-    let at_join = reserved().await;
-    eventually("orders still flow", || async {
-        (reserved().await > at_join + 50).then_some(())
-    })
-    .await;
-    let ledger = load.stop().await;
-    assert!(
-        ledger.unanswered.is_empty(),
-        "{} requests failed",
-        ledger.unanswered.len()
-    );
-    check(&ledger, &buyer, &mug, 1_000_000).await;
+    load.flows().await;
+    load.ends_well(1_000_000).await;
 }

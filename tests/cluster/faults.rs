@@ -20,13 +20,15 @@ use crate::harness::{Cluster, Person, eventually, random_key};
 pub(super) struct Load {
     stop: Arc<AtomicBool>,
     buyers: JoinSet<Ledger>,
+    buyer: Person,
+    product: String,
 }
 
 /// What a buyer was told: the order of each key, and keys whose outcome stayed unknown.
 #[derive(Default)]
-pub(super) struct Ledger {
+struct Ledger {
     acknowledged: BTreeMap<String, String>,
-    pub(super) unanswered: Vec<String>,
+    unanswered: Vec<String>,
 }
 
 impl Load {
@@ -50,10 +52,37 @@ impl Load {
                 ledger
             });
         }
-        Self { stop, buyers }
+        Self {
+            stop,
+            buyers,
+            buyer: buyer.clone(),
+            product: product.to_owned(),
+        }
     }
 
-    pub(super) async fn stop(self) -> Ledger {
+    /// Waits until orders have flowed for a while from now on.
+    pub(super) async fn flows(&self) {
+        let reserved = || async { self.buyer.stock_of(&self.product).await.1 };
+        let before = reserved().await;
+        eventually("orders flow", || async {
+            (reserved().await > before + 50).then_some(())
+        })
+        .await;
+    }
+
+    /// Stops, and checks that no request failed and what was told is so.
+    pub(super) async fn ends_well(self, stock: i64) {
+        let (buyer, product) = (self.buyer.clone(), self.product.clone());
+        let ledger = self.stop().await;
+        assert!(
+            ledger.unanswered.is_empty(),
+            "{} requests failed",
+            ledger.unanswered.len()
+        );
+        check(&ledger, &buyer, &product, stock).await;
+    }
+
+    async fn stop(self) -> Ledger {
         self.stop.store(true, Ordering::Relaxed);
         let mut all = Ledger::default();
         for ledger in self.buyers.join_all().await {
@@ -66,7 +95,7 @@ impl Load {
 
 /// Asks again under every key: acknowledged ones answer with the same order, the others make one at
 /// most, and the stock tells how many there are.
-pub(super) async fn check(ledger: &Ledger, buyer: &Person, product: &str, stock: i64) {
+async fn check(ledger: &Ledger, buyer: &Person, product: &str, stock: i64) {
     let mut orders: BTreeSet<String> = ledger.acknowledged.values().cloned().collect();
     assert_eq!(orders.len(), ledger.acknowledged.len(), "two keys made one order");
     for (key, id) in &ledger.acknowledged {
@@ -93,28 +122,13 @@ async fn the_death_of_an_owner_under_load_loses_no_order_and_doubles_none() {
         .collect();
     let buyer = cluster.sign_up("buyer").await.at(&survivors[0]);
     let load = Load::start(&buyer, &survivors, &mug);
-    let reserved = || async { buyer.stock_of(&mug).await.1 };
-    eventually("orders flow", || async { (reserved().await > 50).then_some(()) }).await;
+    load.flows().await;
     let name = cluster.crash(owner).await;
-    let at_death = reserved().await;
-    eventually("orders flow again", || async {
-        (reserved().await > at_death + 50).then_some(())
-    })
-    .await;
+    load.flows().await;
     cluster.restart(&name).await;
     cluster.settled().await;
-    let at_return = reserved().await;
-    eventually("orders still flow", || async {
-        (reserved().await > at_return + 50).then_some(())
-    })
-    .await;
-    let ledger = load.stop().await;
-    assert!(
-        ledger.unanswered.is_empty(),
-        "clients of survivors saw {} errors",
-        ledger.unanswered.len()
-    );
-    check(&ledger, &buyer, &mug, 1_000_000).await;
+    load.flows().await;
+    load.ends_well(1_000_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -128,21 +142,10 @@ async fn a_node_that_leaves_hands_over_and_the_others_fail_no_request() {
         .collect();
     let buyer = cluster.sign_up("buyer").await.at(&survivors[0]);
     let load = Load::start(&buyer, &survivors, &mug);
-    let reserved = || async { buyer.stock_of(&mug).await.1 };
-    eventually("orders flow", || async { (reserved().await > 50).then_some(()) }).await;
+    load.flows().await;
     cluster.stop(owner).await;
-    let at_leave = reserved().await;
-    eventually("orders still flow", || async {
-        (reserved().await > at_leave + 50).then_some(())
-    })
-    .await;
-    let ledger = load.stop().await;
-    assert!(
-        ledger.unanswered.is_empty(),
-        "{} requests failed",
-        ledger.unanswered.len()
-    );
-    check(&ledger, &buyer, &mug, 1_000_000).await;
+    load.flows().await;
+    load.ends_well(1_000_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

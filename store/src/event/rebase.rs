@@ -11,7 +11,8 @@ use crate::{Store, StoreError, pool::within};
 const REBASE_LIMIT: Duration = Duration::from_hours(1);
 
 impl Store {
-    /// Tells whether the feed is ahead of this server's transactions.
+    /// Tells whether the feed is ahead of this server's transactions. Asks without the function of the
+    /// same name, since a node asks before it is known whether the schema has come so far.
     pub async fn event_feed_is_ahead(&self) -> Result<bool, StoreError> {
         self.run(async |c| {
             sqlx::query_scalar!(
