@@ -185,7 +185,9 @@ impl Written {
                     ProductCommand::Adjust(..)
                     | ProductCommand::SetStock(..)
                     | ProductCommand::Reserve(_)
-                    | ProductCommand::Settle(_) => Self::Product(id, Part::Stock),
+                    | ProductCommand::Settle(_)
+                    | ProductCommand::ReserveAnew(..)
+                    | ProductCommand::SettleAnew(..) => Self::Product(id, Part::Stock),
                 }
             }
         }

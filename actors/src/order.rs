@@ -7,12 +7,18 @@
 //! What a move asks of stock - shipping, giving back - is told to the products after the move's own
 //! commit, as a target to reach. The order stays marked as unsettled until all have answered, and its
 //! owner, whoever that is by then, tells them again.
+//!
+//! An order that was paid after it had expired asks for its units anew, in the next *round* of its
+//! reservations, and is marked as unsettled until it has all of them or has none and the money goes
+//! back. What products were told of earlier rounds no longer concerns them.
 
 mod actor;
 mod moves;
 mod place;
+mod report;
 mod resume;
 mod resuming;
+mod revive;
 mod saga;
 mod settle;
 

@@ -8,7 +8,8 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use holdfast_domain::{
-    OperationKey, Order, OrderId, Product, ProductId, Reservation, StockLevel, Timestamp, UserId,
+    OperationKey, Order, OrderId, PaymentProvider, Product, ProductId, Reservation, StockLevel, Timestamp,
+    UserId,
 };
 use holdfast_store::{Lease, OrderRecord, StoredOperation};
 use uuid::Uuid;
@@ -83,6 +84,14 @@ pub(crate) trait Ports: Send + Sync {
         route: String,
         key: OperationKey,
     ) -> Asked<'_, Option<StoredOperation>>;
+
+    /// Tells whether an order's events tell that a payment, by its provider's own name, was captured.
+    fn payment_is_known(
+        &self,
+        order: OrderId,
+        provider: PaymentProvider,
+        reference: String,
+    ) -> Asked<'_, bool>;
 
     /// Notes that all products have settled with an order at a version; `false` if it has moved on.
     fn order_settled(&self, lease: Lease, order: OrderId, version: i64) -> Asked<'_, bool>;

@@ -25,7 +25,7 @@ pub(crate) use hold::{Hold, HoldAnswer, HoldId, Holds, Shelf, Wanted, want};
 
 use crate::{
     cache::Part,
-    command::{Changed, ProductCommand, Reply},
+    command::{Changed, ProductCommand, Reply, Reserve, Settle},
     entity::{Context, Outcome, ReplyTo, conclude, done, refused},
     lane,
 };
@@ -167,23 +167,39 @@ impl ProductActor {
                 return Ok(());
             }
             ProductCommand::Reserve(reserve) => {
-                let (desk, shelf) = (self.context.desk(), Arc::clone(shelf));
-                let work = async move {
-                    let _ = reply_to.send(stock::reserve(&desk, &*shelf, &reserve).await);
-                };
-                tokio::spawn(work.in_current_span());
+                self.reserve(shelf, reserve, 0, reply_to);
+                return Ok(());
+            }
+            ProductCommand::ReserveAnew(reserve, round) => {
+                self.reserve(shelf, reserve, round, reply_to);
                 return Ok(());
             }
             ProductCommand::Settle(settle) => {
-                let (desk, shelf) = (self.context.desk(), Arc::clone(shelf));
-                let work = async move {
-                    let _ = reply_to.send(settle::handle(&desk, &*shelf, &settle).await);
-                };
-                tokio::spawn(work.in_current_span());
+                self.settle(shelf, settle, 0, reply_to);
+                return Ok(());
+            }
+            ProductCommand::SettleAnew(settle, round) => {
+                self.settle(shelf, settle, round, reply_to);
                 return Ok(());
             }
         };
         conclude(outcome, reply_to)
+    }
+
+    fn reserve(&self, shelf: &Arc<dyn Shelf>, reserve: Reserve, round: u32, reply_to: ReplyTo) {
+        let (desk, shelf) = (self.context.desk(), Arc::clone(shelf));
+        let work = async move {
+            let _ = reply_to.send(stock::reserve(&desk, &*shelf, &reserve, round).await);
+        };
+        tokio::spawn(work.in_current_span());
+    }
+
+    fn settle(&self, shelf: &Arc<dyn Shelf>, settle: Settle, round: u32, reply_to: ReplyTo) {
+        let (desk, shelf) = (self.context.desk(), Arc::clone(shelf));
+        let work = async move {
+            let _ = reply_to.send(settle::handle(&desk, &*shelf, &settle, round).await);
+        };
+        tokio::spawn(work.in_current_span());
     }
 }
 

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! pending_payment -> confirmed -> partially_fulfilled -> fulfilled -> partially_returned -> returned
-//!        |   |           |
-//!        |   +-----------+--> cancelled
-//!        +--> expired
+//!        |   |         ^ |
+//!        |   +---------|-+--> cancelled
+//!        +--> expired -+ if it is paid late, and its units are there still
 //! ```
 //! Each move is a pure function in a file of its own that returns a [`Change`]: the order as it will
 //! be, and one event for every version that it counts.
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     EventKind, JsonObject, Money, OrderId, Payment, ProductId, Refusal, Sku, Timestamp, UserId,
-    stock::Progress,
+    payment::PaymentStatus, stock::Progress,
 };
 
 mod cancel;
@@ -23,6 +23,8 @@ mod expire;
 mod fulfil;
 mod pay;
 mod place;
+mod report;
+mod revive;
 mod status;
 
 pub use cancel::cancel;
@@ -31,6 +33,8 @@ pub use expire::expire;
 pub use fulfil::{Fulfilment, NewFulfilment, fulfil};
 pub use pay::{Paid, pay};
 pub use place::{LINES_MAX, NewOrder, WantedLine, merge_lines, place, placed};
+pub use report::{PaymentReport, Reported, report};
+pub use revive::{refund_late, revive};
 pub use status::{OrderStatus, UnknownOrderStatus};
 
 /// One product of an order, as it was when the order was placed.
@@ -105,9 +109,17 @@ pub struct Change {
     pub actor_id: Option<Uuid>,
     /// Whether products have reservations to ship or release because of it.
     pub unsettled: bool,
+    /// Whether it was paid too late, and asks for its units anew.
+    pub renews: bool,
 }
 
 impl Order {
+    /// Tells whether it was paid too late, and neither has its units again nor the payer the money.
+    pub fn awaits_units(&self) -> bool {
+        let is_paid = |payment: &Payment| payment.status == PaymentStatus::Captured;
+        self.status == OrderStatus::Expired && self.payment.as_ref().is_some_and(is_paid)
+    }
+
     /// Returns what has become of a line's reservation, as far as the order is concerned.
     pub fn progress_of(&self, line: &OrderLine) -> Progress {
         let released = match self.status {
@@ -149,6 +161,7 @@ impl Order {
             events,
             actor_id: actor_id.map(|id| id.0),
             unsettled: false,
+            renews: false,
         }
     }
 

@@ -116,3 +116,16 @@ pub struct Payment {
     /// When it was accepted.
     pub created_at: Timestamp,
 }
+
+impl Payment {
+    /// Tells whether the shop holds money of it.
+    pub fn is_held(&self) -> bool {
+        self.captured > self.refunded
+    }
+
+    /// Gives back all that was captured.
+    pub(crate) fn refund(&mut self) {
+        self.refunded = self.captured;
+        self.status = PaymentStatus::Refunded;
+    }
+}

@@ -3,7 +3,7 @@
 use holdfast_domain::{
     Caller, Order, OrderId, Payment, Refusal,
     access::{OrderView, order_view},
-    order::{Fulfilment, NewFulfilment, NewOrder, OrderPatch},
+    order::{Fulfilment, NewFulfilment, NewOrder, OrderPatch, PaymentReport},
 };
 use holdfast_store::{EventRecord, OrderFilter, OrderScope, OrderState, Page, PageRequest};
 
@@ -146,6 +146,20 @@ impl Client {
     ) -> Result<Done<Payment>, Error> {
         self.order_change(mutation, caller, |by| OrderCommand::Pay(by, id, payable))
             .await
+    }
+
+    /// Takes note of what a payment's provider reports, once for each report and each payment.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`], [`Refusal::IdempotencyKeyReuse`].
+    pub async fn payment_report(
+        &self,
+        mutation: &Mutation,
+        id: OrderId,
+        report: PaymentReport,
+    ) -> Result<Done<()>, Error> {
+        let command = OrderCommand::Report(mutation.operation.clone(), id, report);
+        self.change(Request::Order(command), mutation).await
     }
 
     /// Calls an order off; its units return to stock.

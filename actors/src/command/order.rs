@@ -2,7 +2,7 @@
 
 use holdfast_domain::{
     Operation, OrderId, PaymentId, PaymentProvider,
-    order::{NewFulfilment, NewOrder, OrderPatch},
+    order::{NewFulfilment, NewOrder, OrderPatch, PaymentReport},
 };
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,8 @@ pub enum OrderCommand {
     Fulfil(By, OrderId, NewFulfilment),
     /// Goes on with what a lost owner or a lost message left undone.
     Resume(OrderId),
+    /// Tells what a payment's provider reports.
+    Report(Operation, OrderId, PaymentReport),
 }
 
 impl OrderCommand {
@@ -34,6 +36,7 @@ impl OrderCommand {
             | Self::Pay(_, id, _)
             | Self::Cancel(_, id, _)
             | Self::Fulfil(_, id, _)
+            | Self::Report(_, id, _)
             | Self::Resume(id) => *id,
         }
     }
@@ -48,6 +51,7 @@ impl OrderCommand {
             | Self::Pay(by, ..)
             | Self::Cancel(by, ..)
             | Self::Fulfil(by, ..) => Some(&by.operation),
+            Self::Report(operation, ..) => Some(operation),
             Self::Resume(_) => None,
         }
     }

@@ -27,6 +27,10 @@ pub enum ProductCommand {
     Reserve(Reserve),
     /// Brings an order's reservation to where the order says it is.
     Settle(Settle),
+    /// Promises units anew, in this round, to an order that was paid after it had expired.
+    ReserveAnew(Reserve, u32),
+    /// Settles a reservation in a round after the first.
+    SettleAnew(Settle, u32),
 }
 
 impl ProductCommand {
@@ -39,8 +43,8 @@ impl ProductCommand {
             | Self::Archive(_, id, _)
             | Self::Adjust(_, id, _)
             | Self::SetStock(_, id, _) => *id,
-            Self::Reserve(reserve) => reserve.product_id,
-            Self::Settle(settle) => settle.product_id,
+            Self::Reserve(reserve) | Self::ReserveAnew(reserve, _) => reserve.product_id,
+            Self::Settle(settle) | Self::SettleAnew(settle, _) => settle.product_id,
         }
     }
 }
@@ -54,7 +58,11 @@ impl ProductCommand {
             | Self::Archive(by, ..)
             | Self::Adjust(by, ..)
             | Self::SetStock(by, ..) => Some(&by.operation),
-            Self::Read(_) | Self::Reserve(_) | Self::Settle(_) => None,
+            Self::Read(_)
+            | Self::Reserve(_)
+            | Self::Settle(_)
+            | Self::ReserveAnew(..)
+            | Self::SettleAnew(..) => None,
         }
     }
 }

@@ -24,6 +24,9 @@ pub enum FaultPoint {
     OrderRefused,
     /// A placed order has moved, durably; neither products nor whoever asked have been told.
     OrderMoved,
+    /// A payment that came too late has got the order its units again, or was refunded, durably; nobody
+    /// has been told.
+    OrderRevived,
     /// One of the products has answered that it has settled.
     OrderSettledOne,
     /// All products have; that is not noted yet.

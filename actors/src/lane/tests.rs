@@ -88,6 +88,7 @@ fn order(n: u8, intent: Intent) -> Intent {
         operation_key: OperationKey::made(Uuid::nil()),
         fingerprint: Fingerprint([0; 32]),
         unsettled: false,
+        round: 0,
     };
     let order = Some(OrderWrite {
         record,

@@ -133,12 +133,13 @@ fn payment_of(event: &Event, before: Option<&Event>) -> Option<&'static str> {
         EventKind::PaymentCaptured => Some("captured"),
         EventKind::PaymentDeclined => Some("declined"),
         EventKind::PaymentRefunded => Some("refunded"),
-        // A captured payment says so just before its order is confirmed.
+        // A captured payment says so just before its order is confirmed, by whoever paid it. One that came
+        // too late has said so before, and the shop itself confirms.
         EventKind::OrderConfirmed => {
             let is_captured = before.is_some_and(|before| {
                 before.kind == EventKind::PaymentCaptured && before.subject == event.subject
             });
-            (!is_captured).then_some("authorised")
+            (!is_captured && event.actor_id.is_some()).then_some("authorised")
         }
         _ => None,
     }

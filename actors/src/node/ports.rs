@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use holdfast_domain::{
-    OperationKey, Order, OrderId, Product, ProductId, Reservation, StockLevel, Timestamp, UserId,
+    OperationKey, Order, OrderId, PaymentProvider, Product, ProductId, Reservation, StockLevel, Timestamp,
+    UserId,
 };
 use holdfast_store::{Lease, OrderRecord, Service, StoredOperation};
 use tracing::Instrument;
@@ -102,6 +103,15 @@ impl Ports for Inner {
         key: OperationKey,
     ) -> Asked<'_, Option<StoredOperation>> {
         Box::pin(async move { Ok(self.store.operation(principal, &route, &key).await?) })
+    }
+
+    fn payment_is_known(
+        &self,
+        order: OrderId,
+        provider: PaymentProvider,
+        reference: String,
+    ) -> Asked<'_, bool> {
+        Box::pin(async move { Ok(self.store.payment_is_known(order, provider, &reference).await?) })
     }
 
     fn order_settled(&self, lease: Lease, order: OrderId, version: i64) -> Asked<'_, bool> {

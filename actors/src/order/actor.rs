@@ -4,7 +4,7 @@ use holdfast_domain::{OrderId, Refusal};
 use holdfast_store::{OrderRecord, OrderState};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
-use super::{moves, resume};
+use super::{moves, report, resume};
 use crate::{
     command::OrderCommand,
     entity::{Context, Fault, Outcome, ReplyTo, conclude, refused},
@@ -57,6 +57,9 @@ pub(crate) async fn answer(desk: &Desk, state: &mut Option<OrderRecord>, command
     match command {
         OrderCommand::Resume(_) => resume::handle(desk, record).await,
         OrderCommand::Place(..) => Err(Fault::Conflict),
+        OrderCommand::Report(operation, _, report) if record.state == OrderState::Placed => {
+            report::handle(desk, record, &operation, &report).await
+        }
         command if record.state == OrderState::Placed => moves::handle(desk, record, command).await,
         _ => refused(Refusal::NotFound),
     }

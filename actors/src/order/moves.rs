@@ -18,9 +18,9 @@ use crate::{
 };
 
 /// A legal move, and what to answer once it is durable.
-struct Move {
-    change: Change,
-    answer: Result<Reply, Refusal>,
+pub(super) struct Move {
+    pub(super) change: Change,
+    pub(super) answer: Result<Reply, Refusal>,
 }
 
 pub(super) async fn handle(desk: &Desk, record: &mut OrderRecord, command: OrderCommand) -> Outcome {
@@ -61,7 +61,7 @@ fn mover(command: &OrderCommand) -> Option<By> {
         | OrderCommand::Pay(by, ..)
         | OrderCommand::Cancel(by, ..)
         | OrderCommand::Fulfil(by, ..) => Some(by.clone()),
-        OrderCommand::Place(..) | OrderCommand::Resume(_) => None,
+        OrderCommand::Place(..) | OrderCommand::Resume(_) | OrderCommand::Report(..) => None,
     }
 }
 
@@ -94,7 +94,9 @@ fn decide(desk: &Desk, record: &OrderRecord, command: OrderCommand) -> Result<Mo
                 answer: Ok(Reply::Fulfilment(fulfilment)),
             })
         }
-        OrderCommand::Place(..) | OrderCommand::Resume(_) => Err(Refusal::NotFound),
+        OrderCommand::Place(..) | OrderCommand::Resume(_) | OrderCommand::Report(..) => {
+            Err(Refusal::NotFound)
+        }
     }
 }
 
@@ -107,7 +109,7 @@ impl Move {
 }
 
 /// Commits a move and updates the record; returns the first answer if the operation was done before.
-async fn commit(
+pub(super) async fn commit(
     desk: &Desk,
     record: &mut OrderRecord,
     operation: &Operation,
@@ -154,6 +156,7 @@ pub(super) fn moved(record: &OrderRecord, change: &Change) -> OrderRecord {
         order: change.order.clone(),
         state: OrderState::Placed,
         unsettled: record.unsettled || change.unsettled,
+        round: record.round + u32::from(change.renews),
         ..record.clone()
     }
 }

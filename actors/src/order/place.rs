@@ -186,6 +186,7 @@ fn reservation(new: &NewOrder, line: WantedLine, product: &Product) -> Reservati
         order_id: new.id,
         seller_id: product.seller_id,
         quantity: line.quantity,
+        round: 0,
         progress: Progress::default(),
     }
 }
@@ -198,6 +199,7 @@ pub(super) fn record(order: &Order, operation: &Operation, state: OrderState) ->
         operation_key: operation.key.clone(),
         fingerprint: operation.fingerprint,
         unsettled: false,
+        round: 0,
     }
 }
 

@@ -6,7 +6,7 @@ use rand::seq::SliceRandom as _;
 
 use super::{
     moves::{events_of, moved},
-    saga, settle,
+    revive, saga, settle,
 };
 use crate::{
     command::{CallContext, OrderCommand, Reply, Request},
@@ -98,7 +98,9 @@ pub(super) async fn handle(desk: &Desk, record: &mut OrderRecord) -> Outcome {
         fault_point!(desk, OrderMoved);
         *record = next;
     }
-    if record.unsettled {
+    if record.order.awaits_units() {
+        revive::revive(desk, record, settle::IN_PEACE).await?;
+    } else if record.unsettled {
         settle::settle(desk, record, settle::IN_PEACE).await;
     }
     done(Reply::Ended)

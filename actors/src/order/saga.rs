@@ -109,7 +109,7 @@ pub(super) fn drive(desk: &Desk, record: OrderRecord) -> BoxFuture<'_, Outcome> 
 }
 
 async fn drive_on(desk: &Desk, record: OrderRecord) -> Outcome {
-    match reserve_all(desk, &record.order).await? {
+    match reserve_all(desk, &record, RESERVE_BUDGET).await? {
         Ok(()) => {
             fault_point!(desk, OrderReservedAll);
             let change = place_now(&record.order, desk);
@@ -161,8 +161,13 @@ async fn decide(desk: &Desk, mut next: OrderRecord, change: Option<&Change>) -> 
     }
 }
 
-/// Asks every product to reserve; returns the refusal of those that would not.
-async fn reserve_all(desk: &Desk, order: &Order) -> Result<Result<(), Refusal>, Fault> {
+/// Asks every product to reserve in the order's round; returns the refusal of those that would not.
+pub(super) async fn reserve_all(
+    desk: &Desk,
+    record: &OrderRecord,
+    budget: Duration,
+) -> Result<Result<(), Refusal>, Fault> {
+    let OrderRecord { order, round, .. } = record;
     let asked = order.lines.iter().filter_map(|line| {
         let reserve = Reserve {
             product_id: line.product_id,
@@ -170,8 +175,11 @@ async fn reserve_all(desk: &Desk, order: &Order) -> Result<Result<(), Refusal>, 
             quantity: Quantity::new(line.quantity)?,
             customer_id: order.customer_id,
         };
-        let request = Request::Product(ProductCommand::Reserve(reserve));
-        let reserving = desk.route(request, RESERVE_BUDGET);
+        let request = Request::Product(match *round {
+            0 => ProductCommand::Reserve(reserve),
+            round => ProductCommand::ReserveAnew(reserve, round),
+        });
+        let reserving = desk.route(request, budget);
         Some(async move {
             let answer = reserving.await;
             if answer.is_ok() {

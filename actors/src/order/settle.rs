@@ -19,8 +19,12 @@ pub(super) const IN_PEACE: Duration = Duration::from_millis(1_500);
 
 /// Tells every product of an order its target; the order is settled once all have answered, within `budget`.
 ///
-/// A product that cannot be reached leaves the order unsettled, and the sweeper tries again.
+/// A product that cannot be reached leaves the order unsettled, and the sweeper tries again. So does an
+/// order that waits for its units: what is to become of them is open.
 pub(super) async fn settle(desk: &Desk, record: &mut OrderRecord, budget: Duration) {
+    if record.order.awaits_units() {
+        return;
+    }
     let told = record.order.lines.iter().filter_map(|line| {
         let target = target(record, line);
         if target == Progress::default() {
@@ -36,7 +40,10 @@ pub(super) async fn settle(desk: &Desk, record: &mut OrderRecord, budget: Durati
             actor_id: actor(record),
             at: record.order.updated_at,
         };
-        let request = Request::Product(ProductCommand::Settle(settle));
+        let request = Request::Product(match record.round {
+            0 => ProductCommand::Settle(settle),
+            round => ProductCommand::SettleAnew(settle, round),
+        });
         let settling = desk.route(request, budget);
         Some(async move {
             let answer = settling.await;

@@ -15,19 +15,22 @@ use crate::{
     ports::Desk,
 };
 
-/// Advances the reservation to the target. Doing it twice is doing it once.
+/// Advances the reservation to the target of a round. Doing it twice is doing it once.
 ///
 /// If there is none yet, one is made that has given everything back already: a request to reserve
-/// that is still on its way must find that it comes too late.
-pub(crate) async fn handle(desk: &Desk, shelf: &dyn Shelf, settle: &Settle) -> Outcome {
+/// that is still on its way must find that it comes too late. So must one of a later round.
+pub(crate) async fn handle(desk: &Desk, shelf: &dyn Shelf, settle: &Settle, round: u32) -> Outcome {
     fault_point!(desk, ProductSettling);
     let found = desk.ports.reservation(settle.product_id, settle.order_id).await?;
     let Some(before) = found else {
-        return bar(desk, settle).await;
+        return write(desk, barred(settle, round), None).await;
     };
-    let (after, steps) = before.advance(settle.target);
-    if steps.is_empty() {
+    let (after, steps) = before.advance(round, settle.target);
+    if after == before {
         return done(Reply::Ended);
+    }
+    if steps.is_empty() {
+        return write(desk, after, Some(before)).await;
     }
     // Nothing is taken from what can be sold; the hold makes the product hear of its new counters.
     let (product, base, held) = match want(shelf, Wanted { units: 0 }).await.ok_or(Fault::Lost)? {
@@ -58,7 +61,7 @@ pub(crate) async fn handle(desk: &Desk, shelf: &dyn Shelf, settle: &Settle) -> O
         stock: vec![step(base, &product, changes.collect(), None)],
         reservations: vec![ReservationWrite {
             reservation: after,
-            before: Some(before.progress),
+            before: Some(before),
         }],
         ..Intent::default()
     };
@@ -68,22 +71,24 @@ pub(crate) async fn handle(desk: &Desk, shelf: &dyn Shelf, settle: &Settle) -> O
     done(Reply::Ended)
 }
 
-/// Bars a reservation that was never made.
-async fn bar(desk: &Desk, settle: &Settle) -> Outcome {
+/// Makes a reservation that was never promised, and has given everything back.
+fn barred(settle: &Settle, round: u32) -> Reservation {
     let released = settle.quantity.get();
-    let reservation = Reservation {
+    Reservation {
         product_id: settle.product_id,
         order_id: settle.order_id,
         seller_id: settle.seller_id,
         quantity: settle.quantity,
+        round,
         progress: Progress { shipped: 0, released },
-    };
+    }
+}
+
+/// Writes a reservation whose change moves no units.
+async fn write(desk: &Desk, reservation: Reservation, before: Option<Reservation>) -> Outcome {
     let intent = Intent {
         leases: vec![desk.lease],
-        reservations: vec![ReservationWrite {
-            reservation,
-            before: None,
-        }],
+        reservations: vec![ReservationWrite { reservation, before }],
         ..Intent::default()
     };
     let committed = desk.commit(intent, Vec::new()).await;

@@ -164,17 +164,35 @@ pub(crate) async fn set(
     }
 }
 
-/// Promises units to an order whose home is elsewhere; durable before the answer.
+/// Promises units to an order whose home is elsewhere, or anew in a later round; durable before the
+/// answer.
 ///
-/// Asking twice reserves once: the reservation's key is the order and the product.
-pub(crate) async fn reserve(desk: &Desk, shelf: &dyn Shelf, reserve: &Reserve) -> Outcome {
+/// Asking twice reserves once: the reservation's key is the order and the product, and it goes through
+/// each round once.
+pub(crate) async fn reserve(desk: &Desk, shelf: &dyn Shelf, reserve: &Reserve, round: u32) -> Outcome {
     fault_point!(desk, ProductReserving);
-    let units = reserve.quantity.get();
+    // The first round begins with nothing; that it has begun already shows when it is written.
+    let before = if round == 0 {
+        None
+    } else {
+        let (product, order) = (reserve.product_id, reserve.order_id);
+        desk.ports.reservation(product, order).await?
+    };
+    let renewed = match before.map(|before| before.renew(round)) {
+        Some(None) => {
+            return reserved_before(desk, reserve, round)
+                .await?
+                .unwrap_or(Err(Fault::Lost));
+        }
+        Some(Some(renewed)) => Some(renewed),
+        None => None,
+    };
+    let units = renewed.map_or(reserve.quantity.get(), |(_, taken)| taken);
     let (product, base, held) = match want(shelf, Wanted { units }).await.ok_or(Fault::Lost)? {
         HoldAnswer::Held { product, base, hold } => (product, base, hold),
         HoldAnswer::Short { available, .. } => {
             // It may be this very order that has taken them.
-            return match reserved_before(desk, reserve).await? {
+            return match reserved_before(desk, reserve, round).await? {
                 Some(outcome) => outcome,
                 None => refused(shortage(reserve, available)),
             };
@@ -182,13 +200,17 @@ pub(crate) async fn reserve(desk: &Desk, shelf: &dyn Shelf, reserve: &Reserve) -
         HoldAnswer::NoSuchProduct => return refused(Refusal::NotFound),
         HoldAnswer::Overloaded => return Err(Fault::Overloaded),
     };
-    let reservation = Reservation {
-        product_id: product.id,
-        order_id: reserve.order_id,
-        seller_id: product.seller_id,
-        quantity: reserve.quantity,
-        progress: Progress::default(),
-    };
+    let reservation = renewed.map_or_else(
+        || Reservation {
+            product_id: product.id,
+            order_id: reserve.order_id,
+            seller_id: product.seller_id,
+            quantity: reserve.quantity,
+            round,
+            progress: Progress::default(),
+        },
+        |(renewed, _)| renewed,
+    );
     let change = StockChange {
         movement_id: MovementId::mint(desk.now(), desk.ports.entropy()),
         kind: MovementKind::Reserve,
@@ -200,39 +222,43 @@ pub(crate) async fn reserve(desk: &Desk, shelf: &dyn Shelf, reserve: &Reserve) -
         actor_id: reserve.customer_id,
         at: desk.now(),
     };
+    let (mut stock, mut holds) = (Vec::new(), Vec::new());
+    if units > 0 {
+        stock.push(step(base, &product, vec![change], None));
+        holds.push(held);
+    }
     let intent = Intent {
         leases: vec![desk.lease],
-        stock: vec![step(base, &product, vec![change], None)],
-        reservations: vec![ReservationWrite {
-            reservation,
-            before: None,
-        }],
+        stock,
+        reservations: vec![ReservationWrite { reservation, before }],
         ..Intent::default()
     };
-    let committed = desk.commit(intent, vec![held]).await;
+    let committed = desk.commit(intent, holds).await;
     fault_point!(desk, ProductReserved);
     match committed {
         Ok(_) => done(Reply::Ended),
-        Err(fault) => match reserved_before(desk, reserve).await? {
+        Err(fault) => match reserved_before(desk, reserve, round).await? {
             Some(outcome) => outcome,
             None => Err(fault.into()),
         },
     }
 }
 
-/// Answers for a reservation that was made before; one that was given back cannot be made again.
-async fn reserved_before(desk: &Desk, reserve: &Reserve) -> Result<Option<Outcome>, Fault> {
+/// Answers for a round that has begun before; what was given back in it cannot be reserved again.
+async fn reserved_before(desk: &Desk, reserve: &Reserve, round: u32) -> Result<Option<Outcome>, Fault> {
     let found = desk
         .ports
         .reservation(reserve.product_id, reserve.order_id)
         .await?;
-    Ok(found.map(|reservation| {
-        if reservation.progress == Progress::default() {
-            done(Reply::Ended)
-        } else {
-            refused(shortage(reserve, 0))
-        }
-    }))
+    Ok(found
+        .filter(|reservation| reservation.round >= round)
+        .map(|reservation| {
+            if (reservation.round, reservation.progress) == (round, Progress::default()) {
+                done(Reply::Ended)
+            } else {
+                refused(shortage(reserve, 0))
+            }
+        }))
 }
 
 fn shortage(reserve: &Reserve, available: u32) -> Refusal {

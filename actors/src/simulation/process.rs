@@ -252,11 +252,19 @@ impl Process {
             Request::Order(command) => self.ask_order(&desk, command).await,
             Request::Product(ProductCommand::Reserve(reserve)) => {
                 let shelf = self.shelf(open.lease, reserve.product_id);
-                stock::reserve(&desk, &shelf, &reserve).await
+                stock::reserve(&desk, &shelf, &reserve, 0).await
+            }
+            Request::Product(ProductCommand::ReserveAnew(reserve, round)) => {
+                let shelf = self.shelf(open.lease, reserve.product_id);
+                stock::reserve(&desk, &shelf, &reserve, round).await
             }
             Request::Product(ProductCommand::Settle(settle)) => {
                 let shelf = self.shelf(open.lease, settle.product_id);
-                settle::handle(&desk, &shelf, &settle).await
+                settle::handle(&desk, &shelf, &settle, 0).await
+            }
+            Request::Product(ProductCommand::SettleAnew(settle, round)) => {
+                let shelf = self.shelf(open.lease, settle.product_id);
+                settle::handle(&desk, &shelf, &settle, round).await
             }
             Request::Product(ProductCommand::Adjust(by, id, adjustment)) => {
                 let shelf = self.shelf(open.lease, id);

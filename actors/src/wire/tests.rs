@@ -1,12 +1,18 @@
 //! Golden bytes pin the format; the property test pins that decoding is total.
 
+use holdfast_domain::{
+    Fingerprint, Money, Operation, OperationKey, OrderId, PaymentId, PaymentProvider, ProductId, Quantity,
+    Timestamp, UserId,
+    order::{PaymentReport, Reported},
+    stock::Progress,
+};
 use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
 use crate::{
     budget::{Class, Subject},
-    command::{self, Answer, Draw, Grant, Request},
+    command::{self, Answer, Draw, Grant, OrderCommand, ProductCommand, Request, Reserve, Settle},
 };
 
 fn header() -> Header {
@@ -128,6 +134,93 @@ fn a_draw_on_a_budget_and_its_grant_have_these_bytes() {
     );
     let read: Answer = decode(&encode(&grant).unwrap()).unwrap();
     assert_eq!(read, grant);
+}
+
+#[test]
+fn requests_about_late_payments_have_these_bytes() {
+    let id = |n: u8| Uuid::from_bytes([n; 16]);
+    let report = PaymentReport {
+        id: PaymentId(id(1)),
+        provider: PaymentProvider::Test,
+        reference: "pay_1".to_owned(),
+        amount: Money::new(1_999, "EUR".parse().unwrap()),
+        outcome: Reported::Declined("no".to_owned()),
+    };
+    let operation = Operation {
+        principal: id(2),
+        route: "r".to_owned(),
+        key: OperationKey::parse("event 12").unwrap(),
+        fingerprint: Fingerprint([3; 32]),
+        named_by_client: true,
+    };
+    let reported = Request::Order(OrderCommand::Report(operation, OrderId(id(4)), report));
+    let reserve = Reserve {
+        product_id: ProductId(id(5)),
+        order_id: OrderId(id(4)),
+        quantity: Quantity::new(2).unwrap(),
+        customer_id: UserId(id(6)),
+    };
+    let reserved = Request::Product(ProductCommand::ReserveAnew(reserve, 1));
+    let settle = Settle {
+        product_id: ProductId(id(5)),
+        order_id: OrderId(id(4)),
+        seller_id: UserId(id(7)),
+        quantity: Quantity::new(2).unwrap(),
+        target: Progress {
+            shipped: 0,
+            released: 2,
+        },
+        actor_id: UserId(id(6)),
+        at: Timestamp::from_unix_micros(-1),
+    };
+    let settled = Request::Product(ProductCommand::SettleAnew(settle, 1));
+    let uuid = |n: u8| format!("10{}", hex(&[n; 16]));
+    let cases = [
+        (
+            reported,
+            [
+                "010306",             // version, to an order, a report
+                &uuid(2),             // principal
+                "0172",               // route
+                "086576656e74203132", // key
+                &hex(&[3; 32]),       // fingerprint
+                "01",                 // named by the client
+                &uuid(4),             // order
+                &uuid(1),             // payment
+                "01",                 // the test provider
+                "057061795f31",       // reference
+                "fb9e0f",             // 1,999, zigzag
+                "03455552",           // EUR
+                "01026e6f",           // declined, and why
+            ]
+            .concat(),
+        ),
+        (
+            reserved,
+            ["010208", &uuid(5), &uuid(4), "02", &uuid(6), "01"].concat(),
+        ),
+        (
+            settled,
+            [
+                "010209",
+                &uuid(5),
+                &uuid(4),
+                &uuid(7),
+                "02",
+                "0002",
+                &uuid(6),
+                "01",
+                "01",
+            ]
+            .concat(),
+        ),
+    ];
+    for (request, golden) in cases {
+        let frame = encode(&request).unwrap();
+        assert_eq!(hex(&frame), golden, "{request:?}");
+        let read: Request = decode(&frame).unwrap();
+        assert_eq!(format!("{read:?}"), format!("{request:?}"));
+    }
 }
 
 #[test]

@@ -80,7 +80,7 @@ impl Event {
             // Whether and why the customer's card was declined is nobody else's business.
             EventKind::PaymentDeclined => data.clear(),
             // What was paid covers other sellers' lines as well.
-            _ => data.retain(|name, _| name != "payment"),
+            _ => data.retain(|name, _| name != "payment" && name != "reference"),
         }
         Self {
             data: JsonObject::from(data),
@@ -167,7 +167,10 @@ mod tests {
         let lines = &seen.data.to_map()["fulfilment"]["lines"];
         assert_eq!(lines.as_array().map(Vec::len), Some(1));
         assert_eq!(lines[0]["product_id"], product(50).to_string());
-        let paid = event(EventKind::PaymentCaptured, r#"{"payment":{"captured":5}}"#);
+        let paid = event(
+            EventKind::PaymentCaptured,
+            r#"{"payment":{"captured":5},"reference":"pay_5"}"#,
+        );
         let seen = audience.show(&paid, &seller).expect("it is seen");
         assert_eq!(seen.data, JsonObject::empty());
         let customer = audience

@@ -39,9 +39,8 @@ pub fn cancel(order: &Order, by: &Caller, reason: Option<&str>, at: Timestamp) -
     };
     let mut events = vec![event(EventKind::OrderCancelled, json!({ "reason": reason }))];
     if let Some(payment) = &mut next.payment {
-        if payment.captured > payment.refunded {
-            payment.refunded = payment.captured;
-            payment.status = PaymentStatus::Refunded;
+        if payment.is_held() {
+            payment.refund();
             events.push(event(EventKind::PaymentRefunded, json!({ "payment": payment })));
         } else {
             payment.status = PaymentStatus::Voided;

@@ -149,6 +149,7 @@ pub fn placed(order: &Order, at: Timestamp, payment_deadline: Duration) -> Chang
         events: vec![placed],
         actor_id,
         unsettled: false,
+        renews: false,
     }
 }
 

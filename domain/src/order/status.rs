@@ -22,7 +22,7 @@ pub enum OrderStatus {
     Returned,
     /// Called off before the first shipment.
     Cancelled,
-    /// Not paid in time.
+    /// Not paid in time. A payment that comes later revives it, if its units are there still.
     Expired,
 }
 
@@ -69,7 +69,7 @@ impl OrderStatus {
             ) | (
                 Self::Fulfilled | Self::PartiallyReturned,
                 Self::PartiallyReturned | Self::Returned
-            )
+            ) | (Self::Expired, Self::Confirmed)
         )
     }
 }

@@ -271,6 +271,154 @@ fn an_order_with_time_left_does_not_expire() {
     );
 }
 
+fn reported(n: u8, outcome: Reported) -> PaymentReport {
+    PaymentReport {
+        id: PaymentId::mint(AT, [n; 10]),
+        provider: PaymentProvider::Test,
+        reference: format!("pay_{n}"),
+        amount: placed().total,
+        outcome,
+    }
+}
+
+fn captured(n: u8) -> PaymentReport {
+    reported(n, Reported::Captured)
+}
+
+fn kinds(change: &Change) -> Vec<EventKind> {
+    change.events.iter().map(|event| event.kind).collect()
+}
+
+/// An order that expired unpaid, and was paid then.
+fn paid_late() -> Change {
+    let expired = expire(&placed(), AT.plus(DEADLINE))
+        .expect("its time is over")
+        .order;
+    report(&expired, &captured(1), false, AT.plus(DEADLINE)).expect("news")
+}
+
+#[test]
+fn a_payment_that_is_reported_in_time_confirms_the_order() {
+    let change = report(&placed(), &captured(1), false, AT).expect("news");
+    assert_eq!(change.order.status, OrderStatus::Confirmed);
+    assert_eq!(change.order.expires_at, None);
+    assert_eq!(
+        kinds(&change),
+        [EventKind::PaymentCaptured, EventKind::OrderConfirmed]
+    );
+    assert!(
+        !change.renews && !change.unsettled,
+        "its units are reserved still"
+    );
+    assert_eq!(report(&change.order, &captured(1), true, AT), None, "a repeat");
+}
+
+#[test]
+fn a_payment_that_comes_after_the_deadline_asks_for_the_units_anew_swept_or_not() {
+    let late = AT.plus(DEADLINE);
+    let unswept = report(&placed(), &captured(1), false, late).expect("news");
+    assert_eq!(
+        kinds(&unswept),
+        [EventKind::OrderExpired, EventKind::PaymentCaptured]
+    );
+    let swept = paid_late();
+    assert_eq!(kinds(&swept), [EventKind::PaymentCaptured]);
+    for change in [unswept, swept] {
+        assert_eq!(change.order.status, OrderStatus::Expired);
+        assert_eq!(change.order.version, 3);
+        assert!(change.order.awaits_units() && change.renews && change.unsettled);
+        let payment = change.order.payment.as_ref().expect("is noted");
+        assert_eq!((payment.captured, payment.refunded), (3_100, 0));
+        assert_eq!(report(&change.order, &captured(1), true, late), None, "a repeat");
+    }
+}
+
+#[test]
+fn an_order_that_was_paid_late_is_confirmed_or_refunded_once() {
+    let order = paid_late().order;
+    let revived = revive(&order, AT.plus(DEADLINE)).expect("has its units");
+    assert_eq!(revived.order.status, OrderStatus::Confirmed);
+    assert_eq!(kinds(&revived), [EventKind::OrderConfirmed]);
+    let refunded = refund_late(&order, AT.plus(DEADLINE)).expect("has not");
+    assert_eq!(refunded.order.status, OrderStatus::Expired);
+    assert_eq!(kinds(&refunded), [EventKind::PaymentRefunded]);
+    assert!(refunded.unsettled);
+    let payment = refunded.order.payment.as_ref().expect("is noted");
+    assert_eq!(
+        (payment.status, payment.refunded),
+        (PaymentStatus::Refunded, payment.captured)
+    );
+    for Change { order, .. } in [revived, refunded] {
+        assert!(revive(&order, AT).is_err() && refund_late(&order, AT).is_err());
+    }
+    let expired = expire(&placed(), AT.plus(DEADLINE))
+        .expect("its time is over")
+        .order;
+    assert!(
+        revive(&expired, AT).is_err() && refund_late(&expired, AT).is_err(),
+        "unpaid"
+    );
+}
+
+#[test]
+fn a_refunded_order_may_be_paid_late_once_more() {
+    let refunded = refund_late(&paid_late().order, AT).expect("waits").order;
+    let change = report(&refunded, &captured(2), false, AT).expect("news");
+    assert!(change.order.awaits_units() && change.renews);
+}
+
+#[test]
+fn money_that_does_not_pay_the_order_goes_back_and_the_order_stays() {
+    let late = paid_late().order;
+    let cancelled = cancel(&placed(), &buyer(), None, AT).expect("legal").order;
+    let cheap = PaymentReport {
+        amount: Money::new(1, placed().total.currency),
+        ..captured(2)
+    };
+    for (order, report_of) in [
+        (confirmed(), captured(2)),
+        (cancelled, captured(2)),
+        (late, captured(2)),
+        (placed(), cheap),
+    ] {
+        let change = report(&order, &report_of, false, AT).expect("news");
+        assert_eq!(
+            kinds(&change),
+            [EventKind::PaymentCaptured, EventKind::PaymentRefunded]
+        );
+        let unmoved = Order {
+            version: order.version + 2,
+            updated_at: AT,
+            ..order
+        };
+        assert_eq!(change.order, unmoved);
+        assert!(!change.unsettled && !change.renews);
+    }
+}
+
+#[test]
+fn money_that_was_promised_comes_later() {
+    let by = (PaymentProvider::Test, "authorize");
+    let paid = pay(&placed(), PaymentId::mint(AT, [5; 10]), by, buyer().user_id, AT).expect("payable");
+    let change = report(&paid.change.order, &captured(1), false, AT).expect("news");
+    assert_eq!(kinds(&change), [EventKind::PaymentCaptured]);
+    let payment = change.order.payment.as_ref().expect("is noted");
+    assert_eq!(payment.id, PaymentId::mint(AT, [5; 10]));
+    assert_eq!(
+        (payment.status, payment.captured),
+        (PaymentStatus::Captured, 3_100)
+    );
+}
+
+#[test]
+fn a_report_of_a_declined_payment_is_told_while_the_order_waits_for_one() {
+    let declined = reported(1, Reported::Declined("no money".into()));
+    let change = report(&placed(), &declined, false, AT).expect("news");
+    assert_eq!(kinds(&change), [EventKind::PaymentDeclined]);
+    assert_eq!(change.order.status, OrderStatus::PendingPayment);
+    assert_eq!(report(&confirmed(), &declined, false, AT), None);
+}
+
 #[derive(Clone, Debug)]
 enum Move {
     Pay(&'static str),
@@ -278,6 +426,9 @@ enum Move {
     Ship(u8, usize, u32),
     Expire(u64),
     Edit(i64),
+    Report(u8, bool, u64),
+    Revive,
+    RefundLate,
 }
 
 fn any_move() -> impl Strategy<Value = Move> {
@@ -287,6 +438,9 @@ fn any_move() -> impl Strategy<Value = Move> {
         (1_u8..5, 0_usize..2, 1_u32..5).prop_map(|(who, line, units)| Move::Ship(who, line, units)),
         (0_u64..2_000).prop_map(Move::Expire),
         (0_i64..10).prop_map(Move::Edit),
+        (0_u8..6, any::<bool>(), 0_u64..2_000).prop_map(|(n, fits, at)| Move::Report(n, fits, at)),
+        Just(Move::Revive),
+        Just(Move::RefundLate),
     ]
 }
 
@@ -298,8 +452,17 @@ fn who(n: u8) -> Caller {
     }
 }
 
-fn attempt(order: &Order, attempted: &Move) -> Result<Change, Refusal> {
+/// Tries a move; `known` are the references of the payments whose capture was told.
+fn attempt(order: &Order, attempted: &Move, known: &[String]) -> Result<Change, Refusal> {
     match attempted {
+        Move::Report(n, fits, seconds) => {
+            let mut news = captured(*n);
+            news.amount.amount += i64::from(!fits);
+            let at = AT.plus(Duration::from_secs(*seconds));
+            report(order, &news, known.contains(&news.reference), at).ok_or(Refusal::NotFound)
+        }
+        Move::Revive => revive(order, AT),
+        Move::RefundLate => refund_late(order, AT),
         Move::Pay(method) => {
             let id = PaymentId::mint(AT, [5; 10]);
             pay(order, id, (PaymentProvider::Test, method), buyer().user_id, AT).map(|paid| paid.change)
@@ -323,12 +486,32 @@ proptest! {
     #[test]
     fn no_illegal_transition_passes(moves in prop::collection::vec(any_move(), 0..40)) {
         let mut order = placed();
+        let (mut known, mut held, mut round) = (Vec::new(), 0, 0);
         for attempted in &moves {
-            let Ok(Change { order: next, events, .. }) = attempt(&order, attempted) else { continue };
+            let Ok(change) = attempt(&order, attempted, &known) else { continue };
+            let Change { order: next, events, .. } = &change;
             prop_assert!(
                 next.status == order.status || order.status.may_become(next.status),
                 "{} became {} by {:?}", order.status, next.status, attempted
             );
+            for event in events {
+                let data = event.data.to_map();
+                match event.kind {
+                    EventKind::PaymentCaptured => {
+                        held += data["payment"]["captured"].as_i64().expect("a number");
+                        known.extend(data.get("reference").and_then(|text| text.as_str()).map(str::to_owned));
+                    }
+                    EventKind::PaymentRefunded => {
+                        held -= data["payment"]["refunded"].as_i64().expect("a number");
+                    }
+                    _ => {}
+                }
+            }
+            let told = next.payment.as_ref().map_or(0, |payment| payment.captured - payment.refunded);
+            prop_assert_eq!(held, told, "the money that the shop holds is the order's");
+            let has_revived = order.status == OrderStatus::Expired && next.status == OrderStatus::Confirmed;
+            prop_assert!(!has_revived || round > 0, "its units were asked for anew");
+            round += u32::from(change.renews);
             prop_assert!(!events.is_empty());
             prop_assert_eq!(next.version, order.version + i64::try_from(events.len()).unwrap_or(0));
             prop_assert_eq!(next.total, order.total);
@@ -341,7 +524,11 @@ proptest! {
                 prop_assert!(0 <= payment.refunded && payment.refunded <= payment.captured);
                 prop_assert!(payment.captured <= next.total.amount);
             }
-            order = next;
+            order = change.order;
         }
+        known.sort_unstable();
+        let captures = known.len();
+        known.dedup();
+        prop_assert_eq!(known.len(), captures, "no payment is taken twice");
     }
 }

@@ -1,11 +1,11 @@
 -- Reservations have followed their order: to the unit once it is settled, and never further than it
--- has gone.
+-- has gone: neither in the round that it asks for, nor into a later one.
 SELECT
     (SELECT count(*) FROM reservation) || ' reservations, '
         || (SELECT count(*) FROM orders WHERE unsettled) || ' orders unsettled' AS "figure!",
     count(*) AS "breaches!"
 FROM (
-    SELECT order_id, unsettled, line.product_id, line.fulfilled AS shipped,
+    SELECT order_id, unsettled, round, line.product_id, line.fulfilled AS shipped,
            CASE WHEN state IN ('cancelled', 'expired') THEN line.quantity - line.fulfilled ELSE 0 END
                AS released
     FROM orders,
@@ -13,7 +13,9 @@ FROM (
     WHERE state NOT IN ('placing', 'refused')
 ) AS target
 JOIN reservation USING (order_id, product_id)
-WHERE reservation.shipped > target.shipped
-   OR reservation.released > target.released
+WHERE reservation.round > target.round
+   OR reservation.shipped > target.shipped
+   OR reservation.round = target.round AND reservation.released > target.released
    OR NOT target.unsettled
-      AND (reservation.shipped, reservation.released) <> (target.shipped, target.released)
+      AND (reservation.round, reservation.shipped, reservation.released)
+          <> (target.round, target.shipped, target.released)

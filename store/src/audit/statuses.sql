@@ -17,6 +17,8 @@ WHERE state NOT IN ('placing', 'refused')
        OR total IS DISTINCT FROM total_minor
        OR (fulfilled = 0) <> (state IN ('pending_payment', 'confirmed', 'cancelled', 'expired'))
        OR (fulfilled = ordered) <> (state IN ('fulfilled', 'partially_returned', 'returned'))
-       OR (payment IS NULL) <> (state IN ('pending_payment', 'expired')
+       OR (payment IS NULL) <> (state = 'pending_payment'
+                                OR state = 'expired' AND round = 0
                                 OR state = 'cancelled' AND payment IS NULL)
+       OR state = 'expired' AND payment ->> 'status' = 'captured' AND NOT unsettled
        OR state = 'cancelled' AND payment ->> 'captured' IS DISTINCT FROM payment ->> 'refunded')

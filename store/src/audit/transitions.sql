@@ -1,5 +1,5 @@
 -- A placed order came to its status along the state machine, as its events tell: placed first and
--- once, confirmed before shipped, and ended once at most.
+-- once, confirmed before shipped, ended once at most, and confirmed after that only if it was paid late.
 SELECT
     (SELECT count(*) FROM event WHERE aggregate = 'order') || ' events of orders' AS "figure!",
     count(*) AS "breaches!"
@@ -12,7 +12,8 @@ LEFT JOIN (
            min(sequence) FILTER (WHERE kind = 'order.confirmed') AS confirmed_at,
            min(sequence) FILTER (WHERE kind = 'order.fulfilled') AS shipped_at,
            count(*) FILTER (WHERE kind = 'order.cancelled') AS cancelled,
-           count(*) FILTER (WHERE kind = 'order.expired') AS expired
+           count(*) FILTER (WHERE kind = 'order.expired') AS expired,
+           min(sequence) FILTER (WHERE kind = 'order.expired') AS expired_at
     FROM event WHERE aggregate = 'order' GROUP BY subject
 ) AS history USING (order_id)
 WHERE CASE
@@ -26,5 +27,6 @@ WHERE CASE
          OR (shipped_at IS NOT NULL) <> (state IN ('partially_fulfilled', 'fulfilled',
                                                    'partially_returned', 'returned'))
          OR cancelled <> CASE state WHEN 'cancelled' THEN 1 ELSE 0 END
-         OR expired <> CASE state WHEN 'expired' THEN 1 ELSE 0 END
+         OR expired <> CASE WHEN state = 'expired' OR round > 0 THEN 1 ELSE 0 END
+         OR confirmed_at <= expired_at
 END

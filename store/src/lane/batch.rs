@@ -1,6 +1,6 @@
 //! What a batch holds.
 
-use holdfast_domain::{Movement, NodeId, Reservation, StockLevel, stock::Progress};
+use holdfast_domain::{Movement, NodeId, Reservation, StockLevel};
 use uuid::Uuid;
 
 use crate::{EventWrite, Lease, OperationRecord, OrderRecord};
@@ -19,8 +19,8 @@ pub struct StockWrite {
 pub struct ReservationWrite {
     /// The reservation after the write.
     pub reservation: Reservation,
-    /// The progress that must stand; `None`: it must not exist.
-    pub before: Option<Progress>,
+    /// The reservation whose round and progress must stand; `None`: none must exist.
+    pub before: Option<Reservation>,
 }
 
 /// What must stand where an order is written.

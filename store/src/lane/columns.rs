@@ -79,9 +79,11 @@ pub(super) struct ReservationColumns {
     pub(super) product: Vec<Uuid>,
     pub(super) seller: Vec<Uuid>,
     pub(super) quantity: Vec<i64>,
+    pub(super) round: Vec<i64>,
     pub(super) shipped: Vec<i64>,
     pub(super) released: Vec<i64>,
     pub(super) is_new: Vec<bool>,
+    pub(super) round_before: Vec<i64>,
     pub(super) shipped_before: Vec<i64>,
     pub(super) released_before: Vec<i64>,
 }
@@ -94,12 +96,14 @@ impl ReservationColumns {
             columns.product.push(reservation.product_id.0);
             columns.seller.push(reservation.seller_id.0);
             columns.quantity.push(i64::from(reservation.quantity.get()));
+            columns.round.push(i64::from(reservation.round));
             columns.shipped.push(i64::from(reservation.progress.shipped));
             columns.released.push(i64::from(reservation.progress.released));
             columns.is_new.push(before.is_none());
-            let before = before.unwrap_or_default();
-            columns.shipped_before.push(i64::from(before.shipped));
-            columns.released_before.push(i64::from(before.released));
+            let before = before.unwrap_or(*reservation);
+            columns.round_before.push(i64::from(before.round));
+            columns.shipped_before.push(i64::from(before.progress.shipped));
+            columns.released_before.push(i64::from(before.progress.released));
         }
         columns
     }
@@ -124,6 +128,7 @@ pub(super) struct OrderColumns<'a> {
     pub(super) expires_at: Vec<Option<OffsetDateTime>>,
     pub(super) place_deadline: Vec<Option<OffsetDateTime>>,
     pub(super) unsettled: Vec<bool>,
+    pub(super) round: Vec<i64>,
     pub(super) created_at: Vec<OffsetDateTime>,
     pub(super) updated_at: Vec<OffsetDateTime>,
     pub(super) version: Vec<i64>,
@@ -163,6 +168,7 @@ impl<'a> OrderColumns<'a> {
             columns.expires_at.push(order.expires_at.map(decode::instant));
             columns.place_deadline.push(deadline.map(decode::instant));
             columns.unsettled.push(record.unsettled);
+            columns.round.push(i64::from(record.round));
             columns.created_at.push(decode::instant(order.created_at));
             columns.updated_at.push(decode::instant(order.updated_at));
             columns.version.push(order.version);

@@ -1,7 +1,8 @@
 //! Orders and operations: what is read of them, and the one write that is not the lane's.
 
 use holdfast_domain::{
-    EventKind, OperationKey, Order, OrderId, OrderStatus, ShardId, Timestamp, UserId, event::Aggregate,
+    EventKind, OperationKey, Order, OrderId, OrderStatus, PaymentProvider, ShardId, Timestamp, UserId,
+    event::Aggregate,
 };
 use serde::Deserialize;
 use uuid::Uuid;
@@ -66,6 +67,20 @@ impl Model {
         placed
             .map(|placed: Placed| Some(placed.order))
             .map_err(StoreError::corrupt)
+    }
+
+    /// Tells whether an order's events tell that a payment was captured; see
+    /// [`Store::payment_is_known`](crate::Store::payment_is_known).
+    pub fn payment_is_known(&self, order_id: OrderId, provider: PaymentProvider, reference: &str) -> bool {
+        let mut told = self.order_events(order_id).iter().map(|record| &record.event);
+        told.any(|event| {
+            let data = event.data.to_map();
+            event.kind == EventKind::PaymentCaptured
+                && data
+                    .get("payment")
+                    .is_some_and(|payment| payment["provider"] == provider.as_str())
+                && data.get("reference").is_some_and(|named| named == reference)
+        })
     }
 
     /// Lists up to `limit` orders for each kind of work in these shards, by id; `now` is the Postgres

@@ -1,8 +1,8 @@
 //! An order's row: the order, and what is needed to answer for it again.
 
 use holdfast_domain::{
-    Fingerprint, JsonObject, Money, OperationKey, Order, OrderId, OrderLine, OrderStatus, Payment, Refusal,
-    Timestamp, UserId,
+    Fingerprint, JsonObject, Money, OperationKey, Order, OrderId, OrderLine, OrderStatus, Payment,
+    PaymentProvider, Refusal, Timestamp, UserId,
 };
 use serde::{
     Deserialize,
@@ -42,8 +42,10 @@ pub struct OrderRecord {
     pub operation_key: OperationKey,
     /// What the request asked for.
     pub fingerprint: Fingerprint,
-    /// Whether products have reservations to ship or release because of it.
+    /// Whether products have reservations to ship, release or make anew because of it.
     pub unsettled: bool,
+    /// The round of its reservations that it asks for: counts the payments that came too late.
+    pub round: u32,
 }
 
 /// The columns of an order.
@@ -63,6 +65,7 @@ pub(super) struct OrderRow {
     pub(super) expires_at: Option<OffsetDateTime>,
     pub(super) place_deadline: Option<OffsetDateTime>,
     pub(super) unsettled: bool,
+    pub(super) round: i32,
     pub(super) created_at: OffsetDateTime,
     pub(super) updated_at: OffsetDateTime,
     pub(super) version: i64,
@@ -106,6 +109,7 @@ impl TryFrom<OrderRow> for OrderRecord {
             operation_key: operation_key(row.operation_key)?,
             fingerprint: Fingerprint(decode::sha256("orders.fingerprint", &row.fingerprint)?),
             unsettled: row.unsettled,
+            round: decode::count("orders.round", row.round)?,
         })
     }
 }
@@ -136,7 +140,7 @@ macro_rules! select_orders {
                       lines AS "lines: Json<Vec<OrderLine>>", total_minor, currency,
                       shipping_address AS "shipping_address: Json<JsonObject>", note,
                       payment AS "payment: Json<Payment>", refusal AS "refusal: Json<Refusal>", expires_at,
-                      place_deadline, unsettled, created_at, updated_at, version
+                      place_deadline, unsettled, round, created_at, updated_at, version
                FROM orders "# + $rest,
             $($argument),*
         )
@@ -191,5 +195,29 @@ impl Store {
             })
             .await?;
         Ok(order.map(|order| order.0))
+    }
+
+    /// Tells whether an order's events tell that a payment, by its provider's own name, was captured.
+    pub async fn payment_is_known(
+        &self,
+        order_id: OrderId,
+        provider: PaymentProvider,
+        reference: &str,
+    ) -> Result<bool, StoreError> {
+        self.run(async |c| {
+            sqlx::query_scalar!(
+                r#"SELECT EXISTS (
+                       SELECT FROM event
+                       WHERE aggregate = 'order' AND subject = $1 AND kind = 'payment.captured'
+                         AND data -> 'payment' ->> 'provider' = $2 AND data ->> 'reference' = $3
+                   ) AS "known!""#,
+                order_id.0,
+                provider.as_str(),
+                reference,
+            )
+            .fetch_one(c)
+            .await
+        })
+        .await
     }
 }

@@ -10,6 +10,7 @@ struct ReservationRow {
     product_id: Uuid,
     seller_id: Uuid,
     quantity: i32,
+    round: i32,
     shipped: i32,
     released: i32,
 }
@@ -25,6 +26,7 @@ impl TryFrom<ReservationRow> for Reservation {
             seller_id: UserId(row.seller_id),
             quantity: Quantity::new(units)
                 .ok_or_else(|| StoreError::corrupt(format_args!("reservation.quantity is {units}")))?,
+            round: decode::count("reservation.round", row.round)?,
             progress: Progress {
                 shipped: decode::count("reservation.shipped", row.shipped)?,
                 released: decode::count("reservation.released", row.released)?,
@@ -52,7 +54,7 @@ impl Store {
             .run(async |c| {
                 sqlx::query_as!(
                     ReservationRow,
-                    "SELECT order_id, product_id, seller_id, quantity, shipped, released
+                    "SELECT order_id, product_id, seller_id, quantity, round, shipped, released
                      FROM reservation WHERE order_id = $1 ORDER BY product_id",
                     order_id.0,
                 )

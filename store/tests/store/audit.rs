@@ -74,6 +74,11 @@ const BREACHES: &[(&str, &str)] = &[
     ),
     ("progress", "UPDATE reservation SET shipped = 1"),
     ("progress", "UPDATE reservation SET released = 1"),
+    ("progress", "UPDATE reservation SET round = 1"),
+    (
+        "reservations",
+        "UPDATE orders SET round = 1; UPDATE reservation SET round = 1, released = quantity",
+    ),
     (
         "progress",
         "UPDATE orders SET state = 'cancelled', expires_at = NULL",

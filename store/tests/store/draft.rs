@@ -90,6 +90,7 @@ impl<'a> Draft<'a> {
                     order_id: new.id,
                     seller_id: product.seller_id,
                     quantity: wanted.quantity,
+                    round: 0,
                     progress: Progress::default(),
                 },
                 before: None,
@@ -114,7 +115,7 @@ impl<'a> Draft<'a> {
                 .await
                 .expect("reads");
             let before = found.expect("a reservation");
-            let (after, steps) = before.advance(order.progress_of(line));
+            let (after, steps) = before.advance(0, order.progress_of(line));
             for step in steps {
                 let units = i64::from(step.units);
                 let delta = if step.kind == MovementKind::Ship {
@@ -126,9 +127,40 @@ impl<'a> Draft<'a> {
             }
             self.batch.reservations.push(ReservationWrite {
                 reservation: after,
-                before: Some(before.progress),
+                before: Some(before),
             });
         }
+    }
+
+    /// Promises an order's units anew.
+    pub(crate) async fn renew(&mut self, order: &Order, round: u32) {
+        for line in &order.lines {
+            self.load(line.product_id).await;
+            let found = self.shop.store.reservation(line.product_id, order.id).await;
+            let before = found.expect("reads").expect("a reservation");
+            let (after, taken) = before.renew(round).expect("a later round");
+            let units = (0, i64::from(taken));
+            self.shift(line.product_id, MovementKind::Reserve, units, Some(order.id));
+            self.batch.reservations.push(ReservationWrite {
+                reservation: after,
+                before: Some(before),
+            });
+        }
+    }
+
+    /// Adds a move of an order from the version before it.
+    pub(crate) fn move_order(&mut self, before: &Order, change: &Change, key: &str, round: u32) {
+        self.tell(change, before.version);
+        self.batch.orders.push(OrderWrite {
+            record: OrderRecord {
+                round,
+                unsettled: change.unsettled,
+                ..record(&change.order, key, OrderState::Placed)
+            },
+            expected: OrderExpected::Placed {
+                version: before.version,
+            },
+        });
     }
 
     /// Adds an adjustment of a product's stock.
@@ -202,6 +234,7 @@ pub(crate) fn record(order: &Order, key: &str, state: OrderState) -> OrderRecord
         operation_key: OperationKey::parse(key).expect("a key"),
         fingerprint: Fingerprint([3; 32]),
         unsettled: false,
+        round: 0,
     }
 }
 

@@ -1,6 +1,9 @@
 //! The lane's batch: all or nothing, and once however often it is sent.
 
-use holdfast_domain::{MovementKind, OrderId, order};
+use holdfast_domain::{
+    MovementKind, OrderId, OrderStatus, PaymentId, PaymentProvider,
+    order::{self, PaymentReport, Reported},
+};
 use holdfast_store::{Committed, OrderExpected, OrderState, OrderWrite, Stale, StoreError};
 
 use crate::{
@@ -219,5 +222,66 @@ async fn units_are_shipped_once_however_often_it_is_told() {
             order_id: placed.id
         }]
     );
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn an_order_that_is_paid_late_has_its_units_reserved_anew_once() {
+    let shop = Shop::open().await;
+    let mug = shop.product("MUG", 5).await;
+    let mut draft = Draft::new(&shop);
+    let placed = draft.place("first-order", &[(mug.id, 3)]).await;
+    shop.store.lane_commit(&draft.batch).await.expect("commits");
+    let late = placed.expires_at.expect("a deadline");
+    let expired = order::expire(&placed, late).expect("is due");
+    let mut settling = Draft::new(&shop);
+    settling.settle(&expired.order).await;
+    settling.move_order(&placed, &expired, "first-order", 0);
+    shop.store.lane_commit(&settling.batch).await.expect("commits");
+    assert_eq!(shop.stock(&mug).await.reserved, 0);
+
+    let report = PaymentReport {
+        id: PaymentId::mint(NOW, [5; 10]),
+        provider: PaymentProvider::Test,
+        reference: "pay_1".to_owned(),
+        amount: placed.total,
+        outcome: Reported::Captured,
+    };
+    let known = async || {
+        let known = shop.store.payment_is_known(placed.id, report.provider, "pay_1");
+        known.await.expect("reads")
+    };
+    assert!(!known().await);
+    let paid = order::report(&expired.order, &report, false, late).expect("news");
+    let mut paying = Draft::new(&shop);
+    paying.move_order(&expired.order, &paid, "first-order", 1);
+    shop.store.lane_commit(&paying.batch).await.expect("commits");
+    assert!(known().await);
+
+    let mut renewing = Draft::new(&shop);
+    renewing.renew(&paid.order, 1).await;
+    shop.store.lane_commit(&renewing.batch).await.expect("commits");
+    assert_eq!(shop.stock(&mug).await.reserved, 3);
+    let mut repeated = renewing.batch.clone();
+    repeated.batch_id = OrderId::mint(later(), [8; 10]).0;
+    repeated.stock[0].expected_version += 1;
+    repeated.stock[0].level.version += 1;
+    repeated.movements[0].level.version += 1;
+    let Err(StoreError::Version(rows)) = shop.store.lane_commit(&repeated).await else {
+        panic!("the round has begun");
+    };
+    let (product_id, order_id) = (mug.id, placed.id);
+    assert_eq!(rows, [Stale::Reservation { product_id, order_id }]);
+
+    let revived = order::revive(&paid.order, late).expect("has its units");
+    let mut reviving = Draft::new(&shop);
+    reviving.move_order(&paid.order, &revived, "first-order", 1);
+    shop.store.lane_commit(&reviving.batch).await.expect("commits");
+    let found = shop.store.order_record(placed.id).await.expect("reads");
+    let found = found.expect("an order");
+    assert_eq!((found.order.status, found.round), (OrderStatus::Confirmed, 1));
+    for finding in shop.store.audit().await.expect("audits") {
+        assert_eq!(finding.breaches, 0, "{finding:?}");
+    }
     shop.close().await;
 }

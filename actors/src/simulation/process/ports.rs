@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use holdfast_domain::{
-    OperationKey, Order, OrderId, Product, ProductId, Reservation, StockLevel, Timestamp, UserId,
+    OperationKey, Order, OrderId, PaymentProvider, Product, ProductId, Reservation, StockLevel, Timestamp,
+    UserId,
 };
 use holdfast_store::{Lease, OrderRecord, Service, StoredOperation, model::Model};
 use tokio::sync::oneshot;
@@ -124,6 +125,15 @@ impl Ports for Process {
         key: OperationKey,
     ) -> Asked<'_, Option<StoredOperation>> {
         self.read(move |model, _| model.operation(principal, &route, &key))
+    }
+
+    fn payment_is_known(
+        &self,
+        order: OrderId,
+        provider: PaymentProvider,
+        reference: String,
+    ) -> Asked<'_, bool> {
+        self.read(move |model, _| model.payment_is_known(order, provider, &reference))
     }
 
     fn order_settled(&self, lease: Lease, order: OrderId, version: i64) -> Asked<'_, bool> {

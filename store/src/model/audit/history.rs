@@ -17,7 +17,7 @@ pub(super) fn transitions(tables: &Tables) -> Vec<String> {
         let order = &record.order;
         let told = tables.events.get(&(Aggregate::Order.as_str(), order.id.0));
         let is_sound = match (&record.state, told) {
-            (OrderState::Placed, Some(told)) => is_path_sound(order, told),
+            (OrderState::Placed, Some(told)) => is_path_sound(order, record.round, told),
             (OrderState::Placed, None) => false,
             (OrderState::Placing { .. } | OrderState::Refused(_), told) => told.is_none(),
         };
@@ -34,7 +34,7 @@ pub(super) fn transitions(tables: &Tables) -> Vec<String> {
     found
 }
 
-fn is_path_sound(order: &Order, told: &[EventRecord]) -> bool {
+fn is_path_sound(order: &Order, round: u32, told: &[EventRecord]) -> bool {
     use OrderStatus::{
         Cancelled, Expired, Fulfilled, PartiallyFulfilled, PartiallyReturned, PendingPayment, Returned,
     };
@@ -45,6 +45,7 @@ fn is_path_sound(order: &Order, told: &[EventRecord]) -> bool {
     let status = order.status;
     let confirmed_at = at(EventKind::OrderConfirmed).min();
     let shipped_at = at(EventKind::OrderFulfilled).min();
+    let expired_at = at(EventKind::OrderExpired).min();
     let is_confirmed_sound = match at(EventKind::OrderConfirmed).count() {
         0 => matches!(status, PendingPayment | Cancelled | Expired),
         1 => !matches!(status, PendingPayment | Expired),
@@ -64,7 +65,10 @@ fn is_path_sound(order: &Order, told: &[EventRecord]) -> bool {
         && is_shipped_after_confirmed
         && shipped_at.is_some() == is_shipped
         && at(EventKind::OrderCancelled).count() == usize::from(status == Cancelled)
-        && at(EventKind::OrderExpired).count() == usize::from(status == Expired)
+        && at(EventKind::OrderExpired).count() == usize::from(status == Expired || round > 0)
+        && confirmed_at
+            .zip(expired_at)
+            .is_none_or(|(confirmed_at, expired_at)| confirmed_at > expired_at)
 }
 
 /// Every version of an order and of a product has its event; a stock's events are of versions that were.

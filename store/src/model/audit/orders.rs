@@ -80,19 +80,21 @@ pub(super) fn lines(tables: &Tables) -> Vec<String> {
 pub(super) fn progress(tables: &Tables) -> Vec<String> {
     let mut found = Vec::new();
     for order in placed(tables) {
-        let is_unsettled = tables.orders[&order.id].unsettled;
+        let OrderRecord { unsettled, round, .. } = tables.orders[&order.id];
         for line in &order.lines {
             let Some(row) = tables.reservations.get(&(order.id, line.product_id)) else {
                 continue;
             };
             let (target, progress) = (order.progress_of(line), row.progress);
-            if progress.shipped > target.shipped
-                || progress.released > target.released
-                || !is_unsettled && progress != target
+            if row.round > round
+                || progress.shipped > target.shipped
+                || row.round == round && progress.released > target.released
+                || !unsettled && (row.round, progress) != (round, target)
             {
                 found.push(format!(
-                    "order {} is at {target:?} with product {}, its reservation at {progress:?}",
-                    order.id, line.product_id
+                    "order {} is at {target:?} of round {round} with product {}, its reservation at \
+                     {progress:?} of round {}",
+                    order.id, line.product_id, row.round
                 ));
             }
         }
@@ -102,7 +104,10 @@ pub(super) fn progress(tables: &Tables) -> Vec<String> {
 
 /// An order's status agrees with its lines, its payment and its total.
 pub(super) fn statuses(tables: &Tables) -> Vec<String> {
-    let unsound = placed(tables).filter(|order| !is_status_sound(order));
+    let unsound = placed(tables).filter(|order| {
+        let record = &tables.orders[&order.id];
+        !is_status_sound(order) || !is_payment_sound(record)
+    });
     unsound
         .map(|order| {
             format!(
@@ -128,18 +133,25 @@ fn is_status_sound(order: &Order) -> bool {
     let status = order.status;
     let has_nothing_shipped = matches!(status, PendingPayment | Confirmed | Cancelled | Expired);
     let has_all_shipped = matches!(status, Fulfilled | PartiallyReturned | Returned);
-    let is_payment_sound = match &order.payment {
-        None => matches!(status, PendingPayment | Expired | Cancelled),
-        Some(payment) => {
-            !matches!(status, PendingPayment | Expired)
-                && (status != Cancelled || payment.captured == payment.refunded)
-        }
-    };
     are_lines_sound
         && totals.sum::<i128>() == i128::from(order.total.amount)
         && (fulfilled == 0) == has_nothing_shipped
         && (fulfilled == ordered) == has_all_shipped
-        && is_payment_sound
+}
+
+fn is_payment_sound(record: &OrderRecord) -> bool {
+    use OrderStatus::{Cancelled, Expired, PendingPayment};
+    let status = record.order.status;
+    match &record.order.payment {
+        None => matches!(status, PendingPayment | Cancelled) || status == Expired && record.round == 0,
+        Some(payment) => match status {
+            PendingPayment => false,
+            Cancelled => payment.captured == payment.refunded,
+            // Paid late: it has the units again, or the money goes back.
+            Expired => record.round > 0 && (record.unsettled || !record.order.awaits_units()),
+            _ => true,
+        },
+    }
 }
 
 /// An order shares the shard of its lowest product.

@@ -117,7 +117,8 @@ struct Told {
 
 /// A reservation's units are those that the ledger reserved, shipped and released for it.
 ///
-/// One that was barred before it was made has given everything back; the ledger knows nothing of it.
+/// One that was barred before it was made has given everything back; the ledger knows nothing of it. In
+/// later rounds the ledger has reserved once more for each at most, and what it has not had back is held.
 pub(super) fn reservations(tables: &Tables) -> Vec<String> {
     let mut told: BTreeMap<(OrderId, ProductId), Told> = BTreeMap::new();
     for Movement { change, level } in tables.movements.values().flatten() {
@@ -133,6 +134,14 @@ pub(super) fn reservations(tables: &Tables) -> Vec<String> {
     }
     let all: BTreeSet<_> = tables.reservations.keys().chain(told.keys()).collect();
     let is_sound = |row: Option<&Reservation>, told: Option<&Told>| match (row, told) {
+        (Some(row), told) if row.round > 0 => told.is_some_and(|told| {
+            let [quantity, shipped, released] =
+                [row.quantity.get(), row.progress.shipped, row.progress.released].map(i128::from);
+            let reserved = told.quantity.unwrap_or(0);
+            reserved - told.released == quantity - released
+                && told.shipped == shipped
+                && reserved <= quantity * (i128::from(row.round) + 1)
+        }),
         (Some(row), told) => {
             let counts = [row.quantity.get(), row.progress.shipped, row.progress.released];
             let counts = counts.map(i128::from);

@@ -73,9 +73,12 @@ impl Model {
             let key = key_of(reservation);
             let made = staged.made_reservations.get(&key);
             let standing = made.or_else(|| self.tables.reservations.get(&key));
-            let matched = standing.filter(|row| row.progress == *before || !self.guards.versions);
+            let is_as_before =
+                |row: &Reservation| (row.round, row.progress) == (before.round, before.progress);
+            let matched = standing.filter(|row| is_as_before(row) || !self.guards.versions);
             // Who sells it, and how much was promised, never change.
             let next = matched.map(|row| Reservation {
+                round: reservation.round,
                 progress: reservation.progress,
                 ..*row
             });

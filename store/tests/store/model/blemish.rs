@@ -31,13 +31,13 @@ pub(super) fn blemish(batch: &mut Batch, dice: &mut Dice) {
         }),
         10 => change(&mut batch.reservations, dice, |write| {
             write.before = match write.before {
-                None => Some(write.reservation.progress),
+                None => Some(write.reservation),
                 Some(_) => None,
             };
         }),
         11 => change(&mut batch.reservations, dice, |write| {
             if let Some(before) = &mut write.before {
-                before.released += 1;
+                before.progress.released += 1;
             }
         }),
         12 => change(&mut batch.orders, dice, |write| {

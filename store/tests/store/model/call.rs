@@ -2,7 +2,9 @@
 
 use std::{fmt::Debug, time::Duration};
 
-use holdfast_domain::{NodeId, OperationKey, OrderId, ProductId, ShardId, Timestamp, UserId};
+use holdfast_domain::{
+    NodeId, OperationKey, OrderId, PaymentProvider, ProductId, ShardId, Timestamp, UserId,
+};
 use holdfast_store::{
     Batch, HeartbeatConnection, Lease, NewNode, Service, Store, StoreError, StoredOperation, UnfinishedOrder,
     model::Model,
@@ -39,6 +41,7 @@ pub(super) enum Call {
     Reservation(ProductId, OrderId),
     Unfinished(Vec<ShardId>, u32),
     Operation(Uuid, String, OperationKey),
+    Payment(OrderId, String),
 }
 
 /// What was answered, as text: the kind of an error and its offenders, sorted.
@@ -72,6 +75,11 @@ impl Call {
                 let listed = store.orders_unfinished(shards, *limit).await;
                 said(listed.map(|listed| unfinished(&listed, *limit)))
             }
+            Self::Payment(id, reference) => said(
+                store
+                    .payment_is_known(*id, PaymentProvider::Test, reference)
+                    .await,
+            ),
             Self::Operation(principal, route, key) => {
                 said(store.operation(*principal, route, key).await.map(spelled_alike))
             }
@@ -103,6 +111,9 @@ impl Call {
             Self::Reservation(product, order) => fine(model.reservation(*product, *order)),
             Self::Unfinished(shards, limit) => {
                 fine(unfinished(&model.orders_unfinished(shards, *limit, now), *limit))
+            }
+            Self::Payment(id, reference) => {
+                fine(model.payment_is_known(*id, PaymentProvider::Test, reference))
             }
             Self::Operation(principal, route, key) => {
                 fine(spelled_alike(model.operation(*principal, route, key)))

@@ -123,6 +123,7 @@ impl Small {
                 order_id: new.id,
                 seller_id,
                 quantity,
+                round: 0,
                 progress: Progress::default(),
             },
             before: None,

@@ -130,7 +130,8 @@ impl<'a> Author<'a> {
         let order = order_id(dice.below(ORDERS), shard);
         let customer = dice.pick(&self.world.customers).expect("customers").id;
         let key = key(dice.below(KEYS));
-        match dice.below(8) {
+        match dice.below(9) {
+            7 => Call::Payment(order, format!("payment {}", dice.below(3))),
             0 => Call::Products(vec![product, self.world.products[0], product]),
             1 => Call::OrderRecord(order),
             2 => Call::OrderByKey(customer, key),

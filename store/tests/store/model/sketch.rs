@@ -8,7 +8,7 @@ use holdfast_domain::{
     Reservation, ShardId, StockLevel, Timestamp, User,
     event::Aggregate,
     id::shard_of,
-    order::{self, Change, NewFulfilment, NewOrder, WantedLine},
+    order::{self, Change, NewFulfilment, NewOrder, PaymentReport, Reported, WantedLine},
     stock::{Progress, StockChange},
 };
 use holdfast_store::{
@@ -175,7 +175,7 @@ impl<'a> Sketch<'a> {
             );
             self.batch.reservations.push(ReservationWrite {
                 reservation: after,
-                before: Some(made.reservation.progress),
+                before: Some(made.reservation),
             });
         }
         let is_believed = self.source.dice.chance(70);
@@ -234,12 +234,31 @@ impl<'a> Sketch<'a> {
             let Some(before) = self.view.reservation(line.product_id, record.order.id) else {
                 continue;
             };
+            let mut round = record.round;
+            let renewed = before.renew(round);
+            if let Some((after, taken)) = renewed.filter(|_| record.order.awaits_units()) {
+                if taken > 0 {
+                    let units = (0, i64::from(taken));
+                    self.shift(
+                        line.product_id,
+                        MovementKind::Reserve,
+                        units,
+                        Some(record.order.id),
+                    );
+                }
+                self.batch.reservations.push(ReservationWrite {
+                    reservation: after,
+                    before: Some(before),
+                });
+                continue;
+            }
             let mut target = record.order.progress_of(&line);
             if self.source.dice.chance(30) {
                 target.shipped += self.source.dice.below(2);
                 target.released += self.source.dice.below(2);
+                round += self.source.dice.below(2);
             }
-            let (after, steps) = before.advance(target);
+            let (after, steps) = before.advance(round, target);
             for step in steps {
                 let units = i64::from(step.units);
                 let delta = match step.kind {
@@ -250,7 +269,7 @@ impl<'a> Sketch<'a> {
             }
             self.batch.reservations.push(ReservationWrite {
                 reservation: after,
-                before: Some(before.progress),
+                before: Some(before),
             });
         }
         if self.source.dice.chance(30) {
@@ -260,7 +279,7 @@ impl<'a> Sketch<'a> {
         }
     }
 
-    /// Pays, ships, cancels or expires an order.
+    /// Pays, ships, cancels or expires an order, or hears of a payment, which may be late.
     fn move_order(&mut self) {
         let Some(mut record) = self.order(|record| record.state == OrderState::Placed) else {
             return;
@@ -272,6 +291,7 @@ impl<'a> Sketch<'a> {
         self.tell(&change, version);
         record.order = change.order;
         record.unsettled |= change.unsettled;
+        record.round += u32::from(change.renews);
         self.write_order(record, OrderExpected::Placed { version });
     }
 
@@ -279,7 +299,22 @@ impl<'a> Sketch<'a> {
         let (world, fresh) = (self.world, self.source.fresh_id(Kind::Other));
         let buyer = world.customers.iter().find(|user| user.id == order.customer_id);
         let before = Timestamp::from_unix_micros(PAST.unix_micros() - 1);
-        match self.source.dice.below(4) {
+        match self.source.dice.below(7) {
+            4 => {
+                let news = PaymentReport {
+                    id: PaymentId(fresh),
+                    provider: PaymentProvider::Test,
+                    reference: format!("payment {}", self.source.dice.below(3)),
+                    amount: order.total,
+                    outcome: Reported::Captured,
+                };
+                let is_known = self
+                    .view
+                    .payment_is_known(order.id, news.provider, &news.reference);
+                order::report(order, &news, is_known, PAST)
+            }
+            5 => order::revive(order, PAST).ok(),
+            6 => order::refund_late(order, PAST).ok(),
             0 => order::expire(order, PAST).ok(),
             1 => {
                 let by = (PaymentProvider::Test, "token");
@@ -336,6 +371,7 @@ impl<'a> Sketch<'a> {
                 order_id,
                 seller_id: self.world.seller.id,
                 quantity,
+                round: 0,
                 progress,
             },
             before: None,

@@ -1,0 +1,56 @@
+//! What a payment's provider reports.
+
+use holdfast_domain::{
+    Operation,
+    order::{self, PaymentReport, Reported},
+};
+use holdfast_store::OrderRecord;
+
+use super::{
+    moves::{self, Move},
+    revive, settle,
+};
+use crate::{
+    command::Reply,
+    entity::{Outcome, done},
+    operations,
+    ports::Desk,
+};
+
+/// Takes note of a report, once: a repeat under the provider's name for the report is found by it, and
+/// one under another name by the payment, in the order's events.
+pub(super) async fn handle(
+    desk: &Desk,
+    record: &mut OrderRecord,
+    operation: &Operation,
+    report: &PaymentReport,
+) -> Outcome {
+    if let Some(answer) = operations::find(desk, operation).await? {
+        return Ok(answer);
+    }
+    let is_known = match report.outcome {
+        Reported::Captured => {
+            let reference = report.reference.clone();
+            let known = desk
+                .ports
+                .payment_is_known(record.order.id, report.provider, reference);
+            known.await?
+        }
+        Reported::Declined(_) => false,
+    };
+    let Some(change) = order::report(&record.order, report, is_known, desk.now()) else {
+        return done(Reply::Ended);
+    };
+    let decided = Move {
+        change,
+        answer: Ok(Reply::Ended),
+    };
+    if let Some(repeated) = moves::commit(desk, record, operation, &decided).await? {
+        return Ok(repeated);
+    }
+    if decided.change.renews {
+        // The payment is durable: should a product be out of reach, the sweeper goes on.
+        revive::revive(desk, record, settle::WHILE_ASKED).await?;
+    }
+    done(Reply::Ended)
+}

@@ -1,0 +1,156 @@
+//! What a payment's provider reports of it, whenever that is.
+//!
+//! Money that has moved cannot be refused. A captured payment pays the order, asks for its units anew
+//! if the order has expired meanwhile, or is refunded: the order's events tell of all three, and the
+//! order's payment remains the one that pays it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{Change, ChangeEvent, Order, OrderStatus, event, expire};
+use crate::{EventKind, Money, Payment, PaymentId, PaymentProvider, Timestamp, payment::PaymentStatus};
+
+/// A payment as its provider reports it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentReport {
+    /// The id that the payment gets, should the order not know it.
+    pub id: PaymentId,
+    /// Who reports.
+    pub provider: PaymentProvider,
+    /// The provider's own name for the payment.
+    pub reference: String,
+    /// What was paid, or was to be.
+    pub amount: Money,
+    /// What has become of it.
+    pub outcome: Reported,
+}
+
+/// What has become of a payment that is reported.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reported {
+    /// The money has moved.
+    Captured,
+    /// The provider will not; with its reason, fit for the customer.
+    Declined(String),
+}
+
+/// Takes note of a report; returns `None` if it changes nothing.
+///
+/// `is_known` says whether the order's events tell already that this payment was captured.
+pub fn report(order: &Order, report: &PaymentReport, is_known: bool, at: Timestamp) -> Option<Change> {
+    match &report.outcome {
+        Reported::Captured if is_known => None,
+        Reported::Captured => Some(captured(order, report, at)),
+        Reported::Declined(reason) => {
+            // Of no interest to an order that does not wait for it.
+            (order.status == OrderStatus::PendingPayment).then(|| {
+                let data = json!({
+                    "payment_id": report.id,
+                    "provider": report.provider,
+                    "reference": report.reference,
+                    "reason": reason,
+                });
+                let events = vec![event(EventKind::PaymentDeclined, data)];
+                order.clone().changed(at, None, events)
+            })
+        }
+    }
+}
+
+fn captured(order: &Order, report: &PaymentReport, at: Timestamp) -> Change {
+    if report.amount != order.total {
+        return returned(order, report, at);
+    }
+    let expired = expire(order, at).ok();
+    let status = expired
+        .as_ref()
+        .map_or(order.status, |change| change.order.status);
+    match (status, &order.payment) {
+        (OrderStatus::PendingPayment, _) => confirmed(order, report, at),
+        (OrderStatus::Expired, _) if !order.awaits_units() => {
+            let before = expired.map_or_else(Vec::new, |change| change.events);
+            late(order, report, before, at)
+        }
+        (_, Some(promised))
+            if promised.status == PaymentStatus::Authorised && promised.provider == report.provider =>
+        {
+            fetched(order, promised, report, at)
+        }
+        _ => returned(order, report, at),
+    }
+}
+
+/// Pays an order that waits for it.
+fn confirmed(order: &Order, report: &PaymentReport, at: Timestamp) -> Change {
+    let payment = payment(order, report, at);
+    let events = vec![
+        told(&payment, report),
+        event(EventKind::OrderConfirmed, json!({ "payment": payment })),
+    ];
+    let next = Order {
+        status: OrderStatus::Confirmed,
+        payment: Some(payment),
+        expires_at: None,
+        ..order.clone()
+    };
+    next.changed(at, None, events)
+}
+
+/// Asks for the units of an expired order anew.
+fn late(order: &Order, report: &PaymentReport, mut events: Vec<ChangeEvent>, at: Timestamp) -> Change {
+    let payment = payment(order, report, at);
+    events.push(told(&payment, report));
+    let next = Order {
+        status: OrderStatus::Expired,
+        payment: Some(payment),
+        ..order.clone()
+    };
+    Change {
+        unsettled: true,
+        renews: true,
+        ..next.changed(at, None, events)
+    }
+}
+
+/// Notes that the money which was promised has come.
+fn fetched(order: &Order, promised: &Payment, report: &PaymentReport, at: Timestamp) -> Change {
+    let payment = Payment {
+        status: PaymentStatus::Captured,
+        captured: report.amount.amount,
+        ..promised.clone()
+    };
+    let events = vec![told(&payment, report)];
+    let next = Order {
+        payment: Some(payment),
+        ..order.clone()
+    };
+    next.changed(at, None, events)
+}
+
+/// Gives back what does not pay the order, which stays as it is.
+fn returned(order: &Order, report: &PaymentReport, at: Timestamp) -> Change {
+    let mut payment = payment(order, report, at);
+    let mut events = vec![told(&payment, report)];
+    payment.refund();
+    events.push(event(EventKind::PaymentRefunded, json!({ "payment": payment })));
+    order.clone().changed(at, None, events)
+}
+
+fn payment(order: &Order, report: &PaymentReport, at: Timestamp) -> Payment {
+    Payment {
+        id: report.id,
+        order_id: order.id,
+        provider: report.provider,
+        status: PaymentStatus::Captured,
+        amount: report.amount,
+        captured: report.amount.amount,
+        refunded: 0,
+        created_at: at,
+    }
+}
+
+/// Tells of a capture, and by what name its provider knows it.
+fn told(payment: &Payment, report: &PaymentReport) -> ChangeEvent {
+    let data = json!({ "payment": payment, "reference": report.reference });
+    event(EventKind::PaymentCaptured, data)
+}
