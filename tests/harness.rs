@@ -7,6 +7,7 @@ mod listener;
 pub(crate) mod mailbox;
 mod nats;
 mod person;
+mod provider;
 mod scrape;
 mod wait;
 
@@ -15,6 +16,7 @@ pub(crate) use cluster::Cluster;
 pub(crate) use listener::Listener;
 pub(crate) use nats::NatsServer;
 pub(crate) use person::{PASSWORD, Person, order, product};
+pub(crate) use provider::Provider;
 pub(crate) use scrape::Scrape;
 pub(crate) use wait::{eventually, patiently};
 

@@ -18,6 +18,7 @@ mod mail;
 mod metrics;
 mod monitoring;
 mod orders;
+mod payments;
 mod saga;
 mod selling;
 mod services;

@@ -5,5 +5,6 @@ mod crashes;
 mod expiring;
 mod keys;
 mod late;
+mod paid_late;
 mod paused;
 mod scene;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{FieldError, Money, OrderId, PaymentId, Timestamp};
 
 /// Who moves the money.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PaymentProvider {
     /// Paid outside the shop - cash, a bank transfer - and taken on trust: authorised, not captured.

@@ -185,6 +185,11 @@ impl Edge {
             .and_then(|bytes: Bytes| std::future::ready(parse(&bytes).map_err(reject::custom)))
     }
 
+    /// Extracts a JSON body as it was sent.
+    pub(crate) fn raw_json(&self) -> impl Filter<Extract = (Bytes,), Error = Rejection> + Clone + use<> {
+        self.body(Body::Json)
+    }
+
     /// Extracts a request for a change with a JSON body, which the client may name.
     pub(crate) fn submission<B>(
         &self,

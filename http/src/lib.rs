@@ -32,6 +32,7 @@ mod openapi;
 mod operations;
 mod options;
 mod order;
+mod payment;
 mod problem;
 mod product;
 mod reply;
@@ -46,6 +47,7 @@ mod testing;
 mod token;
 
 pub use options::EdgeOptions;
+pub use payment::WebhookKeys;
 pub use request::{BadTrustedProxy, TrustedProxy};
 pub use start::{Edge, EdgeError, EdgeHandle};
 pub use token::KeyError;

@@ -13,7 +13,7 @@ use utoipa::{
 mod complete;
 pub(crate) mod schema;
 
-use crate::{account, events, operations, order, product};
+use crate::{account, events, operations, order, payment, product};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -33,6 +33,7 @@ use crate::{account, events, operations, order, product};
         product::create, product::get, product::list, product::edit, product::archive, product::stock,
         product::adjust, product::set_stock, product::movements,
         order::place, order::get, order::list, order::edit, order::events, order::pay, order::cancel, order::fulfil,
+        payment::report,
         events::events,
         operations::livez, operations::readyz, operations::openapi, operations::docs, operations::docs_file,
         operations::problem, operations::cluster, operations::drain, operations::metrics,

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use holdfast_domain::{PaymentProvider, account::ACCESS_TOKEN_TTL_MAX};
 
-use crate::request::TrustedProxy;
+use crate::{payment::WebhookKeys, request::TrustedProxy};
 
 /// The settings of an edge.
 #[derive(Clone, Debug)]
@@ -46,6 +46,8 @@ pub struct EdgeOptions {
     pub signing_key_dir: Option<PathBuf>,
     /// The payment providers that may be used.
     pub payment_providers: Vec<PaymentProvider>,
+    /// The keys of the providers that may report payments.
+    pub payment_webhooks: Vec<WebhookKeys>,
 }
 
 impl Default for EdgeOptions {
@@ -69,6 +71,7 @@ impl Default for EdgeOptions {
             tokens_kept: 10_000,
             signing_key_dir: None,
             payment_providers: vec![PaymentProvider::Manual, PaymentProvider::Test],
+            payment_webhooks: Vec::new(),
         }
     }
 }

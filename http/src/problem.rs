@@ -98,6 +98,16 @@ impl Problem {
         )
     }
 
+    /// Makes the problem of a body that is not signed by whom it claims to be from.
+    pub(crate) fn invalid_signature(detail: String) -> Self {
+        let mut problem = Self::new(ProblemKind::InvalidSignature, detail);
+        problem.headers.clear();
+        problem.header(
+            WWW_AUTHENTICATE,
+            HeaderValue::from_static("Payment-Signature realm=\"holdfast\""),
+        )
+    }
+
     /// Makes the problem of a shop that cannot answer right now.
     pub(crate) fn unavailable(detail: &'static str) -> Self {
         Self::new(ProblemKind::Unavailable, detail).retry_after(RETRY_AFTER_S)

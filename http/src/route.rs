@@ -45,6 +45,9 @@ macro_rules! segment {
     (FileName) => {
         "{file}"
     };
+    (ProviderName) => {
+        "{provider}"
+    };
     ($id:ident) => {
         "{id}"
     };

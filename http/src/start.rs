@@ -11,7 +11,7 @@ use crate::{
     metrics::{self, HttpMetrics},
     operations,
     options::EdgeOptions,
-    order, product,
+    order, payment, product,
     route::{Route, RouteTable},
     server::Server,
     service::EdgeService,
@@ -106,6 +106,7 @@ pub(crate) fn api_routes(edge: &edge::Edge) -> Vec<Route> {
     let mut routes = order::routes(edge);
     routes.extend(product::routes(edge));
     routes.extend(account::routes(edge));
+    routes.extend(payment::routes(edge));
     routes.push(events::route(edge));
     routes.extend(operations::api_routes(edge));
     routes

@@ -15,6 +15,7 @@ use crate::{
     metrics::HttpMetrics,
     operations,
     options::EdgeOptions,
+    payment,
     reply::Response,
     route::{Route, RouteTable},
     service::EdgeService,
@@ -28,7 +29,10 @@ pub(crate) type TestBody = warp::hyper::body::Bytes;
 
 /// Makes an edge of a shop in this mood.
 pub(crate) fn edge(mood: Mood) -> Edge {
-    let options = EdgeOptions::default();
+    let options = EdgeOptions {
+        payment_webhooks: payment::tests::keys(),
+        ..EdgeOptions::default()
+    };
     Edge::new(Shop::new(mood), AccessTokens::for_tests(&options), options)
 }
 

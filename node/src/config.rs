@@ -25,6 +25,7 @@ pub use environment::Variables;
 pub use error::{ConfigError, Violation};
 pub use nodes::{NodeSettings, Role};
 pub use rates::RateSettings;
+pub(crate) use rules::WEBHOOK_SECRET_MIN_CHARS;
 pub use secret::Secret;
 pub use sections::{
     AuthSettings, CacheSettings, ClusterSettings, EntitySettings, EventSettings, HttpSettings, LaneSettings,

@@ -71,6 +71,7 @@ async fn leave(edge: EdgeHandle, node: &Node, timeouts: &TimeoutSettings) {
 }
 
 async fn start(config: &Config, plan: &NodePlan, superseded: u64) -> anyhow::Result<(Node, EdgeHandle)> {
+    let edge = edge_options(config)?;
     // Before joining: a node that cannot be asked anything must not own shards.
     let api = match plan.api {
         Some(address) => Some(listen(address).await?),
@@ -81,7 +82,7 @@ async fn start(config: &Config, plan: &NodePlan, superseded: u64) -> anyhow::Res
         .await
         .context("cannot join the cluster")?;
     crate::metrics::register(&node.client().metrics(), superseded)?;
-    let edge = Edge::start(edge_options(config), node.client(), api, ops)
+    let edge = Edge::start(edge, node.client(), api, ops)
         .await
         .context("cannot serve HTTP")?;
     Ok((node, edge))

@@ -12,7 +12,7 @@ use sqlx::Executor;
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use super::{Person, eventually, person::PASSWORD};
+use super::{Person, Provider, eventually, person::PASSWORD, provider};
 
 /// The role without shards.
 const EDGE: &str = "edge";
@@ -125,6 +125,11 @@ impl Cluster {
     /// Returns how many nodes run.
     pub(crate) fn len(&self) -> usize {
         self.nodes.len()
+    }
+
+    /// Returns the `test` provider of payments, at a node.
+    pub(crate) fn provider(&self, index: usize) -> Provider {
+        Provider(self.stranger(index))
     }
 
     /// Returns the shop's admin, at the first node.
@@ -356,7 +361,10 @@ async fn start_node(name: &str, url: &str, tune: &Tuning) -> Running {
     let is_edge = options.roles.iter().any(|role| role == EDGE);
     let node = Arc::new(Node::start(options).await.expect("a node"));
     holdfast_node::metrics::register(&node.client().metrics(), 0).expect("the only one of its node");
-    let edge_options = EdgeOptions::default();
+    let edge_options = EdgeOptions {
+        payment_webhooks: provider::keys(),
+        ..EdgeOptions::default()
+    };
     let edge = Edge::start(edge_options, node.client(), is_edge.then_some(api), ops)
         .await
         .expect("an edge");

@@ -33,7 +33,7 @@ pub enum FaultPoint {
     OrderSettledAll,
     /// The product was asked to reserve; nothing is promised.
     ProductReserving,
-    /// The commit of a reservation has ended; nobody has been told.
+    /// The commit of a reservation has ended, or was not needed; nobody has been told.
     ProductReserved,
     /// The product was told what has become of a reservation; nothing is done about it.
     ProductSettling,

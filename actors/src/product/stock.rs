@@ -180,9 +180,9 @@ pub(crate) async fn reserve(desk: &Desk, shelf: &dyn Shelf, reserve: &Reserve, r
     };
     let renewed = match before.map(|before| before.renew(round)) {
         Some(None) => {
-            return reserved_before(desk, reserve, round)
-                .await?
-                .unwrap_or(Err(Fault::Lost));
+            let answer = reserved_before(desk, reserve, round).await?;
+            fault_point!(desk, ProductReserved);
+            return answer.unwrap_or(Err(Fault::Lost));
         }
         Some(Some(renewed)) => Some(renewed),
         None => None,

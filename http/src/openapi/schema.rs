@@ -63,6 +63,8 @@ names! {
     PaymentStatusName = "PaymentStatus": [
         PaymentStatus::Authorised, PaymentStatus::Captured, PaymentStatus::Voided, PaymentStatus::Refunded,
     ].map(PaymentStatus::as_str);
+    /// The names of what a provider can report of a payment.
+    PaymentReportName = "PaymentReportType": ["payment.captured", "payment.declined"];
     /// The names of payment providers.
     PaymentProviderName = "PaymentProvider":
         [PaymentProvider::Manual, PaymentProvider::Test].map(PaymentProvider::as_str);

@@ -35,6 +35,11 @@ impl Operation {
         schemes.is_some_and(|schemes| schemes.iter().all(|scheme| scheme.get("bearer").is_some()))
     }
 
+    /// Whether a body is read by nobody before its signature is.
+    fn is_signed(&self) -> bool {
+        self.has("header", "Payment-Signature")
+    }
+
     fn has_body(&self) -> bool {
         self.details.contains_key("requestBody")
     }
@@ -61,6 +66,7 @@ impl Operation {
         let path = self
             .path
             .replace("{id}", AN_ID)
+            .replace("{provider}", "test")
             .replace("{type}", "validation")
             .replace("{file}", "swagger-ui.css");
         let mut request = Request::builder().method(self.method.as_str()).uri(path);

@@ -55,6 +55,8 @@ kinds! {
     IdempotencyKeyRequired = BAD_REQUEST, "idempotency-key-required", "An idempotency key is required";
     /// No access token, or not one that is accepted.
     Unauthenticated = UNAUTHORIZED, "unauthenticated", "A valid access token is required";
+    /// A body is not signed by whom it claims to be from.
+    InvalidSignature = UNAUTHORIZED, "invalid-signature", "The signature is not valid";
     /// The token was good, but its session is over.
     SessionEnded = UNAUTHORIZED, "session-ended", "The session has ended";
     /// A wrong address or password.

@@ -29,6 +29,9 @@ const MAX_LEASE_TTL: Duration = Duration::from_secs(10);
 /// The longest time that a request may wait for its budget.
 const MAX_LEASE_WAIT: Duration = Duration::from_millis(100);
 
+/// The shortest secret of a payment provider: one that can be guessed proves nothing.
+pub(crate) const WEBHOOK_SECRET_MIN_CHARS: usize = 16;
+
 /// A broken rule, before it is known where the value came from.
 pub(super) struct Broken {
     pub(super) field: String,
@@ -58,6 +61,7 @@ pub(super) fn check(config: &Config) -> Vec<Broken> {
     bounds(config, &mut broken);
     durations(config, &mut broken);
     cache(config, &mut broken);
+    payment_webhooks(config, &mut broken);
     rates(config, &mut broken);
     tls(config, &mut broken);
     mail_rules(config, &mut broken);
@@ -229,6 +233,16 @@ fn tls(config: &Config, broken: &mut Vec<Broken>) {
                 "must be given: tls_ca, tls_cert and tls_key go together",
             ));
         }
+    }
+}
+
+fn payment_webhooks(config: &Config, broken: &mut Vec<Broken>) {
+    let mut secrets = config.orders.payment_webhook_secrets.values();
+    if secrets.any(|secret| secret.reveal().len() < WEBHOOK_SECRET_MIN_CHARS) {
+        broken.push(Broken::new(
+            "orders.payment_webhook_secrets",
+            format!("must be of at least {WEBHOOK_SECRET_MIN_CHARS} characters"),
+        ));
     }
 }
 

@@ -340,6 +340,26 @@ fn a_file_may_hold_the_database_url_which_a_variable_still_overrides() {
 }
 
 #[test]
+fn a_providers_secret_that_can_be_guessed_is_refused_and_not_shown() {
+    let secrets = r#"{ test = "hunter2" }"#;
+    let message = refusal(&format!("[orders]\npayment_webhook_secrets = {secrets}"));
+    assert!(
+        message.contains("orders.payment_webhook_secrets: must be"),
+        "{message}"
+    );
+    assert!(!message.contains("hunter2"), "{message}");
+    let variable = "HOLDFAST_ORDERS__PAYMENT_WEBHOOK_SECRETS";
+    let message = refusal_of_variable(variable, secrets);
+    assert!(
+        message.starts_with(variable) && !message.contains("hunter2"),
+        "{message}"
+    );
+    let long = [(variable, r#"{ test = "hunter2-hunter2-hunter2" }"#)];
+    let config = load_with("", &long).unwrap();
+    assert_eq!(config.orders.payment_webhook_secrets.len(), 1);
+}
+
+#[test]
 fn mail_that_cannot_be_sent_as_told_is_refused() {
     let message = refusal("[mail]\nfrom = \"the shop\"");
     assert!(message.starts_with("cluster.toml:2:8: mail.from: "), "{message}");

@@ -1,5 +1,6 @@
 //! From the settings to what the crates below are told.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -10,9 +11,10 @@ use holdfast_actors::{
     link::TlsFiles,
     mail::{MailOptions, MailTransport, with_password},
 };
-use holdfast_http::EdgeOptions;
+use holdfast_domain::PaymentProvider;
+use holdfast_http::{EdgeOptions, WebhookKeys};
 
-use crate::config::Config;
+use crate::config::{Config, WEBHOOK_SECRET_MIN_CHARS};
 use crate::up::NodePlan;
 
 /// A secret that can be guessed keeps nobody out.
@@ -97,8 +99,8 @@ pub fn hashing_options(config: &Config) -> HashingOptions {
 }
 
 /// Tells an edge what it admits and how it signs.
-pub(super) fn edge_options(config: &Config) -> EdgeOptions {
-    EdgeOptions {
+pub(super) fn edge_options(config: &Config) -> anyhow::Result<EdgeOptions> {
+    Ok(EdgeOptions {
         body_limit: config.http.body_limit,
         header_timeout: config.http.header_timeout,
         request_timeout: config.http.request_timeout,
@@ -121,7 +123,36 @@ pub(super) fn edge_options(config: &Config) -> EdgeOptions {
         },
         signing_key_dir: config.auth.signing_key_dir.clone(),
         payment_providers: config.orders.payment_providers.clone(),
+        payment_webhooks: payment_webhooks(config)?,
+    })
+}
+
+/// Collects the secrets of providers that report payments, from the settings and from files.
+fn payment_webhooks(config: &Config) -> anyhow::Result<Vec<WebhookKeys>> {
+    let mut secrets: BTreeMap<PaymentProvider, Vec<String>> = BTreeMap::new();
+    for (provider, secret) in &config.orders.payment_webhook_secrets {
+        secrets
+            .entry(*provider)
+            .or_default()
+            .push(secret.reveal().to_owned());
     }
+    for (provider, path) in &config.orders.payment_webhook_secret_files {
+        let text = fs::read_to_string(path)
+            .with_context(|| format!("cannot read the secrets of {provider} in {}", path.display()))?;
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let found: Vec<_> = lines.map(str::to_owned).collect();
+        if found.is_empty() || found.iter().any(|secret| secret.len() < WEBHOOK_SECRET_MIN_CHARS) {
+            bail!(
+                "the secrets of {provider} in {} must be lines of at least {WEBHOOK_SECRET_MIN_CHARS} characters",
+                path.display()
+            );
+        }
+        secrets.entry(*provider).or_default().extend(found);
+    }
+    let keys = secrets
+        .iter()
+        .map(|(provider, secrets)| WebhookKeys::new(*provider, secrets.iter().map(String::as_str)));
+    Ok(keys.collect())
 }
 
 /// Tells how mail is sent; `None`: it is not.
@@ -243,7 +274,26 @@ mod tests {
     fn a_shop_that_limits_nobodys_rate_still_bounds_what_it_does_at_a_time() {
         let config = config("[limits]\nenabled = false\nmax_in_flight = 7");
         assert!(budget_options(&config).is_none());
-        assert_eq!(edge_options(&config).max_in_flight, 7);
+        assert_eq!(edge_options(&config).expect("no files").max_in_flight, 7);
+    }
+
+    #[test]
+    fn a_providers_secrets_come_from_the_settings_and_from_files_and_are_not_shown() {
+        let (_directory, path) = with_cookie("the-secret-of-today\n\nthe-secret-of-tomorrow\n");
+        let text = format!(
+            "[orders]\npayment_webhook_secrets = {{ test = \"a-secret-of-the-past\" }}\n\
+             payment_webhook_secret_files = {{ test = {path:?}, manual = {path:?} }}"
+        );
+        let read = config(&text);
+        assert!(!format!("{read:?}").contains("past"));
+        assert!(!read.to_toml().unwrap().contains("past"));
+        let options = edge_options(&read).unwrap();
+        let shown = format!("{:?}", options.payment_webhooks);
+        assert_eq!(shown, "[2 keys of manual, 3 keys of test]");
+        std::fs::write(&path, "too short").unwrap();
+        assert!(edge_options(&read).is_err());
+        std::fs::remove_file(&path).unwrap();
+        assert!(edge_options(&read).is_err());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use holdfast_actors::{
 use holdfast_domain::{
     Caller, Event, EventId, EventKind, JsonObject, Order, OrderId, OrderLine, OrderStatus, Payment,
     ProductId, UserId,
-    order::{Fulfilment, NewFulfilment, NewOrder, OrderPatch},
+    order::{Fulfilment, NewFulfilment, NewOrder, OrderPatch, PaymentReport},
     payment::PaymentStatus,
 };
 
@@ -110,6 +110,15 @@ impl Shop {
             created_at: NOW,
         };
         self.done(mutation, payment)
+    }
+
+    pub(crate) async fn payment_report(
+        &self,
+        mutation: &Mutation,
+        _: OrderId,
+        _: PaymentReport,
+    ) -> Result<Done<()>, Error> {
+        self.done(mutation, ())
     }
 
     pub(crate) async fn order_cancel(

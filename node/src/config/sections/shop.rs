@@ -1,5 +1,6 @@
 //! What the shop does with orders and entities, and how they become durable.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,6 +18,11 @@ pub struct OrderSettings {
     pub payment_deadline: Duration,
     /// The providers that may be used.
     pub payment_providers: Vec<PaymentProvider>,
+    /// The secrets under which providers sign what they report of payments; one
+    /// that has none here and in no file cannot.
+    pub payment_webhook_secrets: BTreeMap<PaymentProvider, Secret>,
+    /// Files that hold more of them, each a line. All are accepted.
+    pub payment_webhook_secret_files: BTreeMap<PaymentProvider, PathBuf>,
 }
 
 impl Default for OrderSettings {
@@ -24,6 +30,8 @@ impl Default for OrderSettings {
         Self {
             payment_deadline: Duration::from_mins(15),
             payment_providers: vec![PaymentProvider::Manual, PaymentProvider::Test],
+            payment_webhook_secrets: BTreeMap::new(),
+            payment_webhook_secret_files: BTreeMap::new(),
         }
     }
 }

@@ -1,0 +1,270 @@
+//! Payments that their provider reports: in time, too late, twice, and by somebody else.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use crate::harness::{Cluster, Person, Provider, eventually};
+
+/// How long an order may go unpaid, where it is to expire.
+const SOON: Duration = Duration::from_secs(1);
+
+fn path_of(order: &Value) -> String {
+    format!("/v1/orders/{}", order["id"].as_str().expect("an id"))
+}
+
+async fn see(buyer: &Person, order: &Value) -> Value {
+    buyer.get_now(&path_of(order)).await.expect(200)
+}
+
+/// Lists what an order's timeline tells, oldest first.
+async fn told(buyer: &Person, order: &Value) -> Vec<String> {
+    let events = buyer.get(&format!("{}/events", path_of(order))).await.expect(200);
+    let events = events["data"].as_array().expect("a list");
+    let kind = |event: &Value| event["type"].as_str().map(str::to_owned);
+    events.iter().filter_map(kind).collect()
+}
+
+/// Waits until an order has expired, and its units are for sale again.
+async fn expires(buyer: &Person, order: &Value) {
+    eventually("the units of an expired order are for sale again", || async {
+        let seen = see(buyer, order).await;
+        let lines = seen["lines"].as_array().expect("lines").clone();
+        let mut is_back = seen["status"] == "expired";
+        for line in lines {
+            let product = line["product_id"].as_str().expect("an id");
+            is_back &= buyer.stock_of(product).await.1 == 0;
+        }
+        is_back.then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_payment_that_is_reported_in_time_confirms_the_order_once() {
+    let cluster = Cluster::start(2).await;
+    let mug = cluster.seller("seller").await.lists("mug", 10).await;
+    let buyer = cluster.sign_up("buyer").await;
+    let order = buyer.orders(&[(&mug, 2)]).await.expect(201);
+    let declined = json!({
+        "id": "evt_1",
+        "type": "payment.declined",
+        "order_id": order["id"],
+        "payment_reference": "pay_1",
+        "amount": order["total"],
+        "reason": "no money",
+    });
+    let report = Provider::captured("evt_2", "pay_2", &order);
+    let same_payment = Provider::captured("evt_3", "pay_2", &order);
+    for node in 0..2 {
+        for report in [&declined, &report, &same_payment] {
+            cluster.provider(node).report(report).await.expect(204);
+        }
+    }
+    let paid = see(&buyer, &order).await;
+    assert_eq!(paid["status"], "confirmed");
+    assert_eq!(paid["payment"]["status"], "captured");
+    assert_eq!(paid["payment"]["captured"], order["total"]);
+    let expected = [
+        "order.placed",
+        "payment.declined",
+        "payment.captured",
+        "order.confirmed",
+    ];
+    assert_eq!(told(&buyer, &order).await, expected);
+    let other = Provider::captured("evt_2", "pay_3", &order);
+    let other = cluster.provider(1).report(&other).await;
+    other.problem(422, "idempotency-key-reuse");
+}
+
+#[tokio::test]
+async fn a_late_payment_revives_the_order_if_its_units_are_left_and_reserves_them_once() {
+    let cluster = Cluster::start_tuned(3, |options| options.payment_deadline = SOON).await;
+    let seller = cluster.seller("seller").await;
+    let products = cluster.products_of_all_nodes(&seller, 5).await;
+    let buyer = cluster.sign_up("buyer").await;
+    let lines: Vec<_> = products.iter().map(|id| (id.as_str(), 2)).collect();
+    let order = buyer.orders(&lines).await.expect(201);
+    expires(&buyer, &order).await;
+    buyer
+        .pays(order["id"].as_str().expect("an id"), "card")
+        .await
+        .problem(409, "invalid-transition");
+
+    let report = Provider::captured("evt_1", "pay_1", &order);
+    for node in 0..3 {
+        cluster.provider(node).report(&report).await.expect(204);
+    }
+    let revived = see(&buyer, &order).await;
+    assert_eq!(revived["status"], "confirmed");
+    assert_eq!(revived["expires_at"], Value::Null);
+    assert_eq!(revived["payment"]["captured"], order["total"]);
+    assert_eq!(revived["payment"]["refunded"]["amount"], 0);
+    for product in &products {
+        assert_eq!(buyer.stock_of(product).await, (5, 2, 3));
+    }
+    let expected = [
+        "order.placed",
+        "order.expired",
+        "payment.captured",
+        "order.confirmed",
+    ];
+    assert_eq!(told(&buyer, &order).await, expected);
+
+    // It goes on as any other: some units are shipped, and one that is called off gives its units back.
+    let shipment = json!({ "lines": [{ "product_id": products[0], "quantity": 1 }] });
+    let path = format!("{}/fulfilments", path_of(&order));
+    seller.post(&path, shipment).await.expect(201);
+    eventually("the unit has left", || async {
+        (buyer.stock_of(&products[0]).await == (4, 1, 3)).then_some(())
+    })
+    .await;
+    let other = buyer.orders(&[(&products[1], 3)]).await.expect(201);
+    expires_but(&buyer, &other, 2).await;
+    let report = Provider::captured("evt_2", "pay_2", &other);
+    cluster.provider(1).report(&report).await.expect(204);
+    assert_eq!(buyer.stock_of(&products[1]).await, (5, 5, 0));
+    let cancelled = buyer
+        .post(&format!("{}/cancel", path_of(&other)), json!({}))
+        .await;
+    assert_eq!(cancelled.expect(200)["payment"]["status"], "refunded");
+    eventually("the units are back", || async {
+        (buyer.stock_of(&products[1]).await == (5, 2, 3)).then_some(())
+    })
+    .await;
+}
+
+/// Waits until an order of one product has expired, and no more than `others` of its units are reserved.
+async fn expires_but(buyer: &Person, order: &Value, others: i64) {
+    let product = order["lines"][0]["product_id"].as_str().expect("an id");
+    eventually("the units of an expired order are for sale again", || async {
+        let is_expired = see(buyer, order).await["status"] == "expired";
+        (is_expired && buyer.stock_of(product).await.1 == others).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_late_payment_is_refunded_once_if_one_product_was_sold_meanwhile() {
+    let cluster = Cluster::start_tuned(3, |options| options.payment_deadline = SOON).await;
+    let seller = cluster.seller("seller").await;
+    let products = cluster.products_of_all_nodes(&seller, 2).await;
+    let buyer = cluster.sign_up("buyer").await;
+    let lines: Vec<_> = products.iter().map(|id| (id.as_str(), 2)).collect();
+    let order = buyer.orders(&lines).await.expect(201);
+    expires(&buyer, &order).await;
+    let rival = cluster.sign_up("rival").await;
+    let sold = rival.orders(&[(&products[1], 1)]).await.expect(201);
+    rival
+        .pays(sold["id"].as_str().expect("an id"), "card")
+        .await
+        .expect(201);
+
+    let report = Provider::captured("evt_1", "pay_1", &order);
+    let same_payment = Provider::captured("evt_2", "pay_1", &order);
+    for node in 0..3 {
+        for report in [&report, &same_payment] {
+            cluster.provider(node).report(report).await.expect(204);
+        }
+    }
+    let refunded = see(&buyer, &order).await;
+    assert_eq!(refunded["status"], "expired");
+    assert_eq!(refunded["payment"]["status"], "refunded");
+    assert_eq!(refunded["payment"]["refunded"], order["total"]);
+    let expected = [
+        "order.placed",
+        "order.expired",
+        "payment.captured",
+        "payment.refunded",
+    ];
+    assert_eq!(told(&buyer, &order).await, expected);
+    for (product, reserved) in products.iter().zip([0, 1, 0]) {
+        eventually("what was reserved is given back", || async {
+            (buyer.stock_of(product).await == (2, reserved, 2 - reserved)).then_some(())
+        })
+        .await;
+    }
+
+    // Once the units are there again, another payment has another try.
+    rival
+        .post(&format!("{}/cancel", path_of(&sold)), json!({}))
+        .await
+        .expect(200);
+    eventually("the unit is back", || async {
+        (buyer.stock_of(&products[1]).await == (2, 0, 2)).then_some(())
+    })
+    .await;
+    let again = Provider::captured("evt_3", "pay_2", &order);
+    cluster.provider(2).report(&again).await.expect(204);
+    assert_eq!(see(&buyer, &order).await["status"], "confirmed");
+    for product in &products {
+        assert_eq!(buyer.stock_of(product).await, (2, 2, 0));
+    }
+}
+
+#[tokio::test]
+async fn money_that_does_not_pay_the_order_is_refunded_once_and_the_order_stays() {
+    let cluster = Cluster::start(2).await;
+    let mug = cluster.seller("seller").await.lists("mug", 10).await;
+    let buyer = cluster.sign_up("buyer").await;
+    let order = buyer.orders(&[(&mug, 2)]).await.expect(201);
+    let mut cheap = Provider::captured("evt_1", "pay_1", &order);
+    cheap["amount"]["amount"] = 1.into();
+    cluster.provider(1).report(&cheap).await.expect(204);
+    assert_eq!(see(&buyer, &order).await["status"], "pending_payment");
+    buyer
+        .pays(order["id"].as_str().expect("an id"), "card")
+        .await
+        .expect(201);
+    let paid = see(&buyer, &order).await;
+    for id in ["evt_2", "evt_3"] {
+        let second = Provider::captured(id, "pay_2", &order);
+        cluster.provider(0).report(&second).await.expect(204);
+    }
+    let seen = see(&buyer, &order).await;
+    assert_eq!(
+        (&seen["status"], &seen["payment"]),
+        (&paid["status"], &paid["payment"])
+    );
+    let expected = [
+        "order.placed",
+        "payment.captured",
+        "payment.refunded",
+        "payment.captured",
+        "order.confirmed",
+        "payment.captured",
+        "payment.refunded",
+    ];
+    assert_eq!(told(&buyer, &order).await, expected);
+}
+
+#[tokio::test]
+async fn a_report_that_its_provider_did_not_sign_changes_nothing() {
+    let cluster = Cluster::start(1).await;
+    let mug = cluster.seller("seller").await.lists("mug", 10).await;
+    let buyer = cluster.sign_up("buyer").await;
+    let order = buyer.orders(&[(&mug, 2)]).await.expect(201);
+    let report = Provider::captured("evt_1", "pay_1", &order);
+    let now_s = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("after 1970")
+        .as_secs();
+    let provider = cluster.provider(0);
+    for (secret, time_s) in [
+        ("a secret of somebody else", now_s),
+        ("a secret of the test provider", now_s - 400),
+    ] {
+        let answer = provider.report_signed(&report, secret, time_s).await;
+        answer.problem(401, "invalid-signature");
+    }
+    let stranger = cluster.stranger(0);
+    let unsigned = stranger.post("/v1/payment-webhooks/test", report.clone()).await;
+    unsigned.problem(401, "invalid-signature");
+    let nobody = stranger.post("/v1/payment-webhooks/manual", report.clone()).await;
+    nobody.problem(404, "not-found");
+    assert_eq!(told(&buyer, &order).await, ["order.placed"]);
+
+    let mut lost = report;
+    lost["order_id"] = "0199c2a1-7f4e-7c3a-8d2b-1f6e5a4b3c2d".into();
+    provider.report(&lost).await.problem(404, "not-found");
+}
