@@ -172,6 +172,13 @@ fn play(plan: &Plan, switches: Switches, trace: &Arc<Trace>) -> Vec<String> {
     }
     world.end();
     executor.end();
+    world.database.look(|model| {
+        for OrderRecord { order, round, .. } in model.orders().filter(|record| record.round > 0) {
+            trace.note(&executor, || {
+                format!("order {} is {} in round {round}", order.id, order.status)
+            });
+        }
+    });
     world
         .database
         .look(|model| check::breaches(&cast, model, &entries, &world.database.levels()))
@@ -208,13 +215,18 @@ fn cast(executor: &Executor, plan: &Plan) -> Cast {
     }
 }
 
+/// Returns what every product costs.
+fn price() -> Money {
+    Money::new(1_000, "EUR".parse().expect("a known currency"))
+}
+
 fn product(id: ProductId, number: usize, units: u32, seller_id: UserId) -> (Product, StockLevel) {
     let product = Product {
         id,
         sku: Sku::parse(&format!("SKU-{number}")).expect("a well-formed SKU"),
         name: format!("Product {number}"),
         description: String::new(),
-        price: Money::new(1_000, "EUR".parse().expect("a known currency")),
+        price: price(),
         status: ProductStatus::Active,
         attributes: JsonObject::empty(),
         seller_id,

@@ -1,12 +1,15 @@
 //! Whether a history kept the promises.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use holdfast_domain::{OrderStatus, Refusal, Shortage};
+use holdfast_domain::{EventKind, OrderStatus, PaymentProvider, Refusal, Shortage};
 use holdfast_store::{OrderState, model::Model};
 
 use super::{
-    client::{Cast, operation_key},
+    client::{Cast, operation_key, reference},
     database::Levels,
     history::{Answer, Entry},
     plan::What,
@@ -26,6 +29,7 @@ pub(super) fn breaches(cast: &Cast, model: &Model, entries: &[Entry], levels: &L
         };
         breaches.extend(found.map(|found| format!("ask {number} {what:?} {found}")));
     }
+    breaches.extend(payments(cast, model, entries));
     breaches.extend(repeats(cast, entries));
     breaches.extend(sold_out(cast, entries, levels));
     breaches
@@ -88,8 +92,60 @@ fn kept(cast: &Cast, model: &Model, number: usize, what: &What, answer: &Answer)
                 )
             })
         }
+        // What it led to is told by the order's events.
+        (Reply::Ended, What::Report(..)) => None,
         (other, _) => Some(format!("got {other:?}")),
     }
+}
+
+/// Each payment that was reported is known, and taken once; what the shop holds is what its order says.
+fn payments(cast: &Cast, model: &Model, entries: &[Entry]) -> Vec<String> {
+    let mut breaches = Vec::new();
+    for (number, entry) in entries.iter().enumerate() {
+        let What::Report(placed, payment) = cast.plan.asks[number].what else {
+            continue;
+        };
+        let order = entries[placed]
+            .ended
+            .as_ref()
+            .and_then(|(_, answer)| answer.order());
+        let (Some((_, Answer::Done(_))), Some(order)) = (&entry.ended, order) else {
+            continue;
+        };
+        if !model.payment_is_known(order, PaymentProvider::Test, &reference(placed, payment)) {
+            breaches.push(format!(
+                "ask {number} reported a payment of order {order}, which is lost"
+            ));
+        }
+    }
+    for record in model.orders() {
+        let (mut held, mut known) = (0, BTreeSet::new());
+        for told in model.order_events(record.order.id) {
+            let data = told.event.data.to_map();
+            match told.event.kind {
+                EventKind::PaymentCaptured => {
+                    held += data["payment"]["captured"].as_i64().unwrap_or_default();
+                    let reference = data.get("reference").map(ToString::to_string);
+                    if reference.is_some_and(|reference| !known.insert(reference)) {
+                        breaches.push(format!("order {} took a payment twice", record.order.id));
+                    }
+                }
+                EventKind::PaymentRefunded => {
+                    held -= data["payment"]["refunded"].as_i64().unwrap_or_default();
+                }
+                _ => {}
+            }
+        }
+        let payment = record.order.payment.as_ref();
+        let told = payment.map_or(0, |payment| payment.captured - payment.refunded);
+        if held != told {
+            breaches.push(format!(
+                "the shop holds {held} of order {}, which tells of {told}",
+                record.order.id
+            ));
+        }
+    }
+    breaches
 }
 
 /// A repeat is answered as the first was.

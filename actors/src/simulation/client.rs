@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use holdfast_domain::{
-    Caller, Fingerprint, MovementId, Operation, OperationKey, OrderId, PaymentId, PaymentProvider, ProductId,
-    Role, SessionId, UserId,
-    order::{NewOrder, merge_lines},
+    Caller, Fingerprint, Money, MovementId, Operation, OperationKey, OrderId, PaymentId, PaymentProvider,
+    ProductId, Role, SessionId, UserId,
+    order::{NewOrder, PaymentReport, Reported, merge_lines},
 };
 use rand::Rng;
 use tokio::sync::oneshot;
@@ -40,11 +40,13 @@ pub(super) async fn ask(world: Arc<World>, cast: Arc<Cast>, history: Arc<History
     let planned = &cast.plan.asks[number];
     world.executor.sleep(planned.at).await;
     let order = match planned.what {
-        What::Pay(placed) | What::Cancel(placed) => match history.placed(&world.executor, placed).await {
-            Some(order) => Some(order),
-            // There is nothing to pay or to call off.
-            None => return history.skip(number),
-        },
+        What::Pay(placed) | What::Cancel(placed) | What::Report(placed, _) => {
+            match history.placed(&world.executor, placed).await {
+                Some(order) => Some(order),
+                // There is nothing to pay or to call off.
+                None => return history.skip(number),
+            }
+        }
         _ => None,
     };
     history.begin(number, world.executor.now());
@@ -112,6 +114,17 @@ impl Cast {
                 let by = self.by(self.customer, "POST /v1/orders/{id}/cancel", number);
                 Request::Order(OrderCommand::Cancel(by, order, None))
             }
+            (What::Report(placed, payment), Some(order)) => {
+                let report = PaymentReport {
+                    id: PaymentId::mint(now, world.entropy()),
+                    provider: PaymentProvider::Test,
+                    reference: reference(*placed, *payment),
+                    amount: self.total(*placed),
+                    outcome: Reported::Captured,
+                };
+                let By { operation, .. } = self.by(UserId(Uuid::max()), "POST /v1/payment-webhooks", number);
+                Request::Order(OrderCommand::Report(operation, order, report))
+            }
             (What::Adjust(product, delta), _) => {
                 let adjustment = Adjustment {
                     movement_id: MovementId::mint(now, world.entropy()),
@@ -122,8 +135,20 @@ impl Cast {
                 let by = self.by(self.seller, "POST /v1/products/{id}/stock/adjustments", number);
                 Request::Product(ProductCommand::Adjust(by, self.products[*product], adjustment))
             }
-            (What::Pay(_) | What::Cancel(_), None) => unreachable!("an order is paid once it is placed"),
+            (What::Pay(_) | What::Cancel(_) | What::Report(..), None) => {
+                unreachable!("an order is paid once it is placed")
+            }
         }
+    }
+
+    /// Returns what the order of an ask costs.
+    fn total(&self, placed: usize) -> Money {
+        let What::Place(lines) = &self.plan.asks[placed].what else {
+            unreachable!("a plan pays only what an ask places")
+        };
+        let units = lines.iter().map(|(_, units)| i64::from(*units)).sum::<i64>();
+        let price = super::price();
+        Money::new(price.amount * units, price.currency)
     }
 
     fn place(&self, world: &World, key: usize, lines: &[(usize, u32)]) -> Request {
@@ -168,6 +193,11 @@ impl Cast {
             },
         }
     }
+}
+
+/// Returns the provider's name for a payment of an ask's order.
+pub(super) fn reference(placed: usize, payment: u8) -> String {
+    format!("payment {payment} of {placed}")
 }
 
 /// Returns the key of an ask.

@@ -47,6 +47,8 @@ pub(super) enum What {
     Pay(usize),
     /// Calling an order off.
     Cancel(usize),
+    /// A provider's report that a payment of an order was captured: the first or the second of its payments.
+    Report(usize, u8),
     /// Units that arrive, or are taken away.
     Adjust(usize, i64),
 }
@@ -117,7 +119,8 @@ fn asks(rng: &mut SmallRng, products: usize) -> Vec<Ask> {
             (0..50, _) | (_, None) => What::Place(lines(rng, products)),
             (50..60, Some(order)) => What::PlaceAgain(order),
             (60..72, Some(order)) => What::Pay(order),
-            (72..88, Some(order)) => What::Cancel(order),
+            (72..80, Some(order)) => What::Report(order, rng.random_range(0..2)),
+            (80..88, Some(order)) => What::Cancel(order),
             _ => What::Adjust(rng.random_range(0..products), rng.random_range(-3..=5)),
         };
         asks.push(Ask {
@@ -129,6 +132,12 @@ fn asks(rng: &mut SmallRng, products: usize) -> Vec<Ask> {
     for index in 1..asks.len() {
         if rng.random_bool(0.5) {
             asks[index].at = asks[index - 1].at + millis(rng, 0, 5);
+        }
+    }
+    // Many payments come when their order has expired.
+    for ask in &mut asks {
+        if matches!(ask.what, What::Report(..)) && rng.random_bool(0.7) {
+            ask.at = millis(rng, 3_000, 9_000);
         }
     }
     asks

@@ -80,14 +80,18 @@ fn without_asks(plan: &Plan, cut: std::ops::Range<usize>) -> Option<Plan> {
 
 fn named(what: &What) -> Option<usize> {
     match what {
-        What::PlaceAgain(named) | What::Pay(named) | What::Cancel(named) => Some(*named),
+        What::PlaceAgain(named) | What::Pay(named) | What::Cancel(named) | What::Report(named, _) => {
+            Some(*named)
+        }
         What::Place(_) | What::Adjust(..) => None,
     }
 }
 
 fn named_mut(what: &mut What) -> Option<&mut usize> {
     match what {
-        What::PlaceAgain(named) | What::Pay(named) | What::Cancel(named) => Some(named),
+        What::PlaceAgain(named) | What::Pay(named) | What::Cancel(named) | What::Report(named, _) => {
+            Some(named)
+        }
         What::Place(_) | What::Adjust(..) => None,
     }
 }

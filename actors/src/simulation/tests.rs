@@ -27,6 +27,15 @@ fn a_seed_gives_the_same_history_every_time() {
     }
 }
 
+#[test]
+fn late_payments_revive_orders_or_are_refunded() {
+    let traces = (0..200).flat_map(|seed| run(&Plan::of(seed), Switches::default(), true).trace);
+    let traces: Vec<String> = traces.collect();
+    for end in ["is confirmed in round 1", "is expired in round 1"] {
+        assert!(traces.iter().any(|step| step.ends_with(end)), "no order {end}");
+    }
+}
+
 /// Takes something away, and returns the breaches of the first history that suffers from it.
 fn breaches_without(switches: Switches) -> Vec<String> {
     let first = (0..NOTICED_WITHIN).find_map(|seed| {
