@@ -77,6 +77,7 @@ pub use counters::LinkCounters;
 pub use error::{LinkError, TlsError};
 pub use fault::{Direction, FaultState, FaultSwitch};
 pub use gateway::{Inbound, InboundReply};
+pub use handshake::{CALLER_BYTES, caller};
 pub use options::{LinkOptions, Peer, TlsFiles};
 
 use self::hub::Hub;

@@ -22,6 +22,10 @@ use super::tls::Transport;
 
 /// Opens every hello: four letters and the version of what follows.
 const MAGIC: [u8; 5] = *b"HFLK\x01";
+const ID_BYTES: usize = 16;
+
+/// How many of a hello's first bytes tell who dials.
+pub const CALLER_BYTES: usize = MAGIC.len() + ID_BYTES;
 
 /// Why a connection did not become a session.
 #[derive(Debug, Error)]
@@ -50,11 +54,7 @@ pub(super) async fn dial(hub: &Hub, peer: &Peer) -> Result<LinkStream, Handshake
         let mut stream = stream(hub, transport);
         hub.faults.bind(&stream.connection, peer.node_id);
 
-        let mut hello = Vec::with_capacity(MAGIC.len() + 32);
-        hello.extend(MAGIC);
-        hello.extend(hub.me.id.as_bytes());
-        hello.extend(peer.node_id.as_bytes());
-        stream.writer.write_all(&hello).await?;
+        stream.writer.write_all(&hello(hub.me.id, peer.node_id)).await?;
         stream.writer.flush().await?;
         expect_magic(&mut stream).await?;
         match read_id(&mut stream).await? {
@@ -85,7 +85,7 @@ pub(super) async fn accept(hub: &Hub, socket: TcpStream) -> Result<LinkStream, H
             return Err(HandshakeError::Unwelcome { peer });
         }
         // Answered even if the peer wanted another incarnation: so it learns which one is here.
-        let mut answer = Vec::with_capacity(MAGIC.len() + 16);
+        let mut answer = Vec::with_capacity(CALLER_BYTES);
         answer.extend(MAGIC);
         answer.extend(hub.me.id.as_bytes());
         stream.writer.write_all(&answer).await?;
@@ -99,6 +99,21 @@ pub(super) async fn accept(hub: &Hub, socket: TcpStream) -> Result<LinkStream, H
     timeout(hub.options.handshake_timeout, accepting)
         .await
         .unwrap_or(Err(HandshakeError::TooSlow))
+}
+
+/// Makes what a dialer says first.
+fn hello(me: Uuid, peer: Uuid) -> Vec<u8> {
+    let mut hello = Vec::with_capacity(CALLER_BYTES + ID_BYTES);
+    hello.extend(MAGIC);
+    hello.extend(me.as_bytes());
+    hello.extend(peer.as_bytes());
+    hello
+}
+
+/// Reads which incarnation dials, for whoever stands between two ends of a link that has no TLS; `None`:
+/// this does not begin a hello.
+pub fn caller(hello: &[u8; CALLER_BYTES]) -> Option<Uuid> {
+    Uuid::from_slice(hello.strip_prefix(&MAGIC)?).ok()
 }
 
 fn plain(socket: TcpStream) -> Transport {
@@ -137,7 +152,22 @@ async fn expect_magic(stream: &mut LinkStream) -> Result<(), HandshakeError> {
 }
 
 async fn read_id(stream: &mut LinkStream) -> Result<Uuid, HandshakeError> {
-    let mut id = [0; 16];
+    let mut id = [0; ID_BYTES];
     stream.reader.read_exact(&mut id).await?;
     Ok(Uuid::from_bytes(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hello_tells_who_dials_and_what_is_none_does_not() {
+        let (me, peer) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let hello = hello(me, peer);
+        let (first, rest) = hello.split_first_chunk().expect("all of it");
+        assert_eq!(caller(first), Some(me));
+        assert_eq!(rest, peer.as_bytes());
+        assert_eq!(caller(&[b'x'; CALLER_BYTES]), None);
+    }
 }

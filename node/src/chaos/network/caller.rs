@@ -7,15 +7,13 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use holdfast_actors::link::{CALLER_BYTES, caller};
 use holdfast_store::Store;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-/// What opens a hello, before the incarnation.
-const MAGIC: &[u8] = b"HFLK\x01";
-const INCARNATION_BYTES: usize = 16;
 /// How long a dialer may take to say hello.
 const HELLO_WITHIN: Duration = Duration::from_secs(3);
 
@@ -40,13 +38,12 @@ impl Callers {
     /// Reads who dials, and returns what was read; nothing for a stranger, who
     /// is not connected.
     pub(super) async fn identify(&self, dialer: &mut TcpStream) -> Option<(usize, Vec<u8>)> {
-        let mut hello = vec![0; MAGIC.len() + INCARNATION_BYTES];
+        let mut hello = [0; CALLER_BYTES];
         timeout(HELLO_WITHIN, dialer.read_exact(&mut hello))
             .await
             .ok()?
             .ok()?;
-        let incarnation = Uuid::from_slice(hello.strip_prefix(MAGIC)?).ok()?;
-        Some((self.node(incarnation).await?, hello))
+        Some((self.node(caller(&hello)?).await?, hello.to_vec()))
     }
 
     async fn node(&self, incarnation: Uuid) -> Option<usize> {
