@@ -84,6 +84,7 @@ impl Model {
 
     fn apply(&mut self, batch: &Batch, staged: Staged, passed: Passed) {
         let tables = &mut self.tables;
+        tables.commits += 1;
         if tables.nodes.contains_key(&batch.node_id) {
             tables.lanes.insert((batch.node_id, batch.lane), batch.batch_id);
         }

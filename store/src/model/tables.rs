@@ -31,6 +31,9 @@ pub(super) type OperationScope = (Uuid, String, String);
 /// The name of a kind of thing, and which of these it is.
 pub(super) type Subject = (&'static str, Uuid);
 
+/// An event's subject, sequence and kind.
+pub(super) type EventKey = (Subject, i64, &'static str);
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Tables {
     pub(super) map_version: i64,
@@ -51,6 +54,10 @@ pub(super) struct Tables {
     pub(super) order_keys: BTreeMap<CustomerKey, BTreeSet<OrderId>>,
     /// By ascending sequence.
     pub(super) events: BTreeMap<Subject, Vec<EventRecord>>,
+    /// The commit that wrote an event, counted from the first.
+    pub(super) told_by: BTreeMap<EventKey, u64>,
+    /// How many batches were committed.
+    pub(super) commits: u64,
     /// The times that an operation took effect: one, unless that guard is gone.
     pub(super) operations: BTreeMap<OperationScope, Vec<OperationRecord>>,
     /// What the fence would have said to commits that it did not see. No table: without the fence,
@@ -78,6 +85,8 @@ impl Tables {
             orders: BTreeMap::new(),
             order_keys: BTreeMap::new(),
             events: BTreeMap::new(),
+            told_by: BTreeMap::new(),
+            commits: 0,
             operations: BTreeMap::new(),
             superseded: Vec::new(),
         }
@@ -99,6 +108,7 @@ impl Tables {
     }
 
     pub(super) fn event_insert(&mut self, record: EventRecord) {
+        self.told_by.insert(event_key_of(&record.event), self.commits);
         let told = self.events.entry(subject_of(&record.event)).or_default();
         let at = told.partition_point(|earlier| earlier.event.sequence <= record.event.sequence);
         told.insert(at, record);
@@ -117,6 +127,10 @@ impl Tables {
 
 pub(super) fn subject_of(event: &Event) -> Subject {
     (event.kind.aggregate().as_str(), event.subject)
+}
+
+pub(super) fn event_key_of(event: &Event) -> EventKey {
+    (subject_of(event), event.sequence, event.kind.as_str())
 }
 
 pub(super) fn key_of(record: &OrderRecord) -> CustomerKey {

@@ -122,6 +122,14 @@ const BREACHES: &[(&str, &str)] = &[
                 trace_id FROM event WHERE aggregate = 'product'",
     ),
     (
+        "epochs",
+        // Of another order of the same shard, earlier.
+        "UPDATE shard SET epoch = 2;
+         INSERT INTO event SELECT aggregate, overlay(subject::text placing 'ff' from 1)::uuid, 1, kind,
+                event_id, at, actor_id, data, node, 2, trace_id, (xid::text::numeric - 1)::text::xid8
+         FROM event WHERE aggregate = 'order'",
+    ),
+    (
         "shards",
         "UPDATE orders SET order_id = overlay(order_id::text placing 'ee' from 35)::uuid",
     ),

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use holdfast_domain::{EventKind, Order, OrderStatus, event::Aggregate, id::shard_of};
+use holdfast_domain::{EventKind, Order, OrderStatus, ShardId, event::Aggregate, id::shard_of};
 
 use super::orders::placed;
 use crate::{
     EventRecord, OrderState, Service,
-    model::tables::{Subject, Tables},
+    model::tables::{Subject, Tables, event_key_of},
 };
 
 /// An order came to its status along the state machine, as its events tell.
@@ -107,21 +107,22 @@ pub(super) fn events(tables: &Tables) -> Vec<String> {
     found
 }
 
-/// Along an aggregate's versions the epoch only grows, and never beyond the one that its shard is at.
+/// Along an aggregate's versions the epoch only grows, and never beyond the one that its shard is at; it
+/// grows along the commits that wrote a shard's events, too.
 pub(super) fn epochs(tables: &Tables) -> Vec<String> {
+    let by_commit = highest_epochs(tables);
     let mut found = Vec::new();
     for (&(aggregate, subject), told) in &tables.events {
-        let service = match aggregate {
-            "user" => Service::Sessions,
-            "order" => Service::Orders,
-            _ => Service::Products,
-        };
-        let current = tables.shards[&(service, shard_of(subject))].epoch;
+        let shard = (service_of(aggregate), shard_of(subject));
+        let current = tables.shards[&shard].epoch;
         let mut highest = 0;
         // Events of one version are told together: each is held against the highest among them.
         for version in told.chunk_by(|a, b| a.event.sequence == b.event.sequence) {
             highest = version.iter().map(|record| record.epoch).fold(highest, i64::max);
             for record in version {
+                let commit = tables.told_by[&event_key_of(&record.event)];
+                let before = by_commit[&shard].range(..commit).next_back();
+                let highest = before.map_or(highest, |(_, before)| highest.max(*before));
                 if record.epoch < highest || record.epoch > current {
                     found.push(format!(
                         "{} of {aggregate} {subject} was committed under epoch {} after {highest}; its shard \
@@ -133,6 +134,39 @@ pub(super) fn epochs(tables: &Tables) -> Vec<String> {
         }
     }
     found
+}
+
+/// By shard and commit, the highest epoch of the shard's events until then.
+fn highest_epochs(tables: &Tables) -> BTreeMap<(Service, ShardId), BTreeMap<u64, i64>> {
+    let mut shards: BTreeMap<_, BTreeMap<u64, i64>> = BTreeMap::new();
+    for (&(aggregate, subject), told) in &tables.events {
+        let commits = shards
+            .entry((service_of(aggregate), shard_of(subject)))
+            .or_default();
+        for record in told {
+            let epoch = commits
+                .entry(tables.told_by[&event_key_of(&record.event)])
+                .or_default();
+            *epoch = record.epoch.max(*epoch);
+        }
+    }
+    for commits in shards.values_mut() {
+        let mut highest = 0;
+        for epoch in commits.values_mut() {
+            highest = highest.max(*epoch);
+            *epoch = highest;
+        }
+    }
+    shards
+}
+
+/// The service whose owners write an aggregate.
+fn service_of(aggregate: &str) -> Service {
+    match aggregate {
+        "user" => Service::Sessions,
+        "order" => Service::Orders,
+        _ => Service::Products,
+    }
 }
 
 /// Nothing was committed by a node that was superseded, or under a lease that had ended.
