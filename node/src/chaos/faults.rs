@@ -22,7 +22,8 @@ pub(super) struct Fault {
     pub(super) node: usize,
     /// The other end, if it is about two nodes.
     pub(super) other: usize,
-    /// How long its cause lasts; nothing, if it strikes and is over.
+    /// How long its cause lasts; nothing, if it strikes and is over, or lasts
+    /// as long as a restart takes.
     pub(super) lasts: Duration,
     /// Whether connections break at once, instead of falling silent.
     pub(super) cuts: bool,

@@ -27,8 +27,9 @@ pub(in crate::chaos) struct Plan {
     pub(in crate::chaos) duration: Duration,
 }
 
-/// Inflicts faults until the load ends; none begins whose cause would outlast
-/// it.
+/// Inflicts faults until the load ends. None begins whose cause would outlast
+/// it by the length drawn; a restart has none, and may.
+///
 /// Returns them with whatever did not recover, in words.
 pub(in crate::chaos) async fn run(site: &Site, plan: &Plan, rng: StdRng) -> (Vec<Infliction>, Vec<String>) {
     let calm = CALM.min(plan.duration / 6);
