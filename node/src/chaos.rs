@@ -66,6 +66,8 @@ pub struct ChaosOptions {
     pub duration: Duration,
     /// Operations a second.
     pub rate: u32,
+    /// Clients at work for each node.
+    pub clients: usize,
     /// Makes the choice of operations and faults repeatable.
     pub seed: u64,
     /// What may go wrong.
@@ -170,7 +172,7 @@ async fn try_out(
         .collect();
     let admin = Credentials::of_admin(data_dir)?;
     terminal::remark("setting up: products and customers");
-    let stage = Stage::set(&shop, &admin, load::clients(shop.nodes()), options.rate)
+    let stage = Stage::set(&shop, &admin, shop.nodes() * options.clients, options.rate)
         .await
         .context("cannot set up products and customers")?;
     let stage = Arc::new(stage);

@@ -24,9 +24,6 @@ pub(super) use client::order_body;
 pub(super) use reading::{id, level};
 pub(super) use stage::{Customer, Stage};
 
-/// Clients at work for each node.
-const CLIENTS_PER_NODE: usize = 4;
-
 /// Times since the start of the load.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
@@ -43,11 +40,6 @@ impl Clock {
     pub(super) fn now(self) -> Duration {
         self.started.elapsed()
     }
-}
-
-/// How many customers a load over this many nodes has.
-pub(super) fn clients(nodes: usize) -> usize {
-    nodes * CLIENTS_PER_NODE
 }
 
 /// Lets every customer of the stage act for `duration`. Returns the history,

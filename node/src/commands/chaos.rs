@@ -15,6 +15,9 @@ use crate::{runtime, telemetry, terminal};
 /// break that is being killed is no news.
 const LOGGED: &str = "warn,sqlx_core::pool=error";
 
+/// Clients for each node, unless another number is asked for.
+const CLIENTS: u32 = 4;
+
 /// Try to break a cluster of its own, then look for damage.
 ///
 /// Launches nodes and a database, puts load on them, inflicts faults, checks
@@ -28,6 +31,9 @@ pub struct Chaos {
     /// Operations a second
     #[arg(long, value_name = "R", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=2000))]
     rate: u32,
+    /// Clients for each node, who have one operation under way each
+    #[arg(long, value_name = "N", default_value_t = CLIENTS, value_parser = clap::value_parser!(u32).range(1..=64))]
+    clients: u32,
     /// Repeats the choices of another run [default: drawn]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -83,6 +89,7 @@ impl Chaos {
             config_file: Config::locate(self.config.as_deref()),
             duration: Duration::from_secs(self.seconds),
             rate: self.rate,
+            clients: self.clients as usize,
             faults: self.kinds(),
             in_pairs: self.pairs,
             nodes: self.nodes,
@@ -118,6 +125,9 @@ impl Chaos {
             "holdfast chaos".to_owned(),
             format!("--seconds {} --rate {} --seed {seed}", self.seconds, self.rate),
         ];
+        if self.clients != CLIENTS {
+            words.push(format!("--clients {}", self.clients));
+        }
         let kinds = self.kinds();
         if kinds.len() < FaultKind::ALL.len() {
             let names: Vec<&str> = kinds.into_iter().map(FaultKind::name).collect();
@@ -156,7 +166,7 @@ mod tests {
     fn the_command_that_repeats_a_run_parses_to_the_same_run() {
         for arguments in [
             "--seed 7",
-            "--seconds 8 --rate 20 --seed 9 --faults kill,pg-fast --pairs --nodes 2 --config c.toml",
+            "--seconds 8 --rate 20 --clients 9 --seed 9 --faults kill,pg-fast --pairs --nodes 2 --config c.toml",
         ] {
             let first = chaos(arguments);
             let again = first.again(first.seed.unwrap());
