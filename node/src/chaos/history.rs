@@ -17,6 +17,10 @@ pub(super) enum Action {
         key: String,
         lines: BTreeMap<usize, u32>,
     },
+    /// The same once more, at the same time.
+    PlaceAgain {
+        key: String,
+    },
     Pay {
         order: Uuid,
     },
@@ -146,6 +150,7 @@ impl Action {
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Place { .. } => "place an order",
+            Self::PlaceAgain { .. } => "place it twice",
             Self::Pay { .. } => "pay",
             Self::Cancel { .. } => "cancel",
             Self::EditOrder { .. } => "edit an order",
@@ -166,6 +171,7 @@ impl Action {
         matches!(
             self,
             Self::Place { .. }
+                | Self::PlaceAgain { .. }
                 | Self::Pay { .. }
                 | Self::Cancel { .. }
                 | Self::EditOrder { .. }

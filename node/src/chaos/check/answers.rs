@@ -6,7 +6,7 @@ use crate::chaos::history::{Action, Operation, Outcome};
 /// The problems that may come of an action whose request is in order.
 fn allowed(action: &Action) -> &'static [&'static str] {
     match action {
-        Action::Place { .. } | Action::Adjust { .. } => &["insufficient-stock"],
+        Action::Place { .. } | Action::PlaceAgain { .. } | Action::Adjust { .. } => &["insufficient-stock"],
         // Expired meanwhile, or its units were sold to somebody else.
         Action::Pay { .. } => &["invalid-transition", "insufficient-stock"],
         Action::Cancel { .. } => &["invalid-transition"],

@@ -16,11 +16,23 @@ fn placements(evidence: &Evidence) -> impl Iterator<Item = (&Operation, &String)
         })
 }
 
-/// An answer is for ever: asked again, a key says what it said first.
+/// Everything that was asked under the key of a placement.
+fn asked(evidence: &Evidence) -> impl Iterator<Item = (&Operation, &String)> {
+    evidence
+        .history
+        .iter()
+        .filter_map(|operation| match &operation.action {
+            Action::Place { key, .. } | Action::PlaceAgain { key } => Some((operation, key)),
+            _ => None,
+        })
+}
+
+/// An answer is for ever: asked again, a key says what it said first. What was
+/// asked twice at once was answered alike.
 pub(super) fn acknowledged(evidence: &Evidence) -> Verdict {
     let mut breaches = Vec::new();
     let mut count = 0;
-    for (operation, key) in placements(evidence) {
+    for (operation, key) in asked(evidence) {
         let now = evidence.keys.get(key);
         let fine = match (&operation.outcome, now) {
             (Outcome::Done(shown), Some(KeyNow::Order(order))) => {
@@ -97,7 +109,7 @@ mod tests {
     use super::super::sample::{id, placed, sold_out};
     use super::super::{Evidence, KeyNow};
     use super::{acknowledged, single};
-    use crate::chaos::history::Outcome;
+    use crate::chaos::history::{Action, Outcome};
 
     /// One order that was acknowledged, one whose outcome is unknown, one that
     /// was refused.
@@ -143,6 +155,18 @@ mod tests {
     fn a_key_that_names_another_order_later_is_found() {
         let mut evidence = sound();
         evidence.keys.insert("1".to_owned(), KeyNow::Order(id(9)));
+        assert_eq!(acknowledged(&evidence).breaches, 1);
+    }
+
+    #[test]
+    fn two_answers_to_what_was_asked_twice_are_found() {
+        let mut evidence = sound();
+        let mut again = placed(0, 5, 1, 1);
+        again.action = Action::PlaceAgain { key: "1".to_owned() };
+        evidence.history.push(again.clone());
+        assert!(acknowledged(&evidence).holds() && single(&evidence).holds());
+        again.outcome = placed(0, 5, 2, 1).outcome;
+        evidence.history.push(again);
         assert_eq!(acknowledged(&evidence).breaches, 1);
     }
 

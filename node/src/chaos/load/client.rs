@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::Rng;
 use rand::distr::Distribution;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -15,11 +15,13 @@ use uuid::Uuid;
 use super::stage::Stage;
 use super::{Clock, reading, retry};
 use crate::chaos::check::REVOKED_WITHIN;
-use crate::chaos::history::{Action, Operation, Outcome, Row, Shown};
+use crate::chaos::history::{Action, Attempt, Operation, Outcome, Row, Shown};
 use crate::shop::{Answer, Ask, Shop};
 
 /// The most units of one line.
 const QUANTITY_MAX: u32 = 2;
+/// How many placements are sent at two nodes at once.
+const SENT_TWICE: f64 = 0.1;
 /// Orders that a client goes on thinking of.
 const REMEMBERED_MAX: usize = 50;
 
@@ -96,7 +98,12 @@ impl Client {
         };
         let stage = Arc::clone(&self.stage);
         let ask = Ask::post("/v1/orders", &body).by(self.token(&stage)).under(&key);
-        let (outcome, _) = self.perform(action, &ask).await;
+        let outcome = if self.rng.random_bool(SENT_TWICE) {
+            let again = Action::PlaceAgain { key: key.clone() };
+            self.perform_twice(action, again, &ask).await
+        } else {
+            self.perform(action, &ask).await.0
+        };
         if let Outcome::Done(Shown {
             order: Some(order), ..
         }) = outcome
@@ -280,16 +287,47 @@ impl Client {
     async fn perform_at(&mut self, node: usize, action: Action, ask: &Ask<'_>) -> (Outcome, Option<Answer>) {
         let began = self.clock.now();
         let (attempts, answer) = retry::ask(&self.shop, self.clock, &mut self.rng, node, ask).await;
-        let outcome = reading::outcome(&self.stage, &action, answer.as_ref());
+        let outcome = self.note(action, attempts, began, self.clock.now(), answer.as_ref());
+        (outcome, answer)
+    }
+
+    /// Asks at two nodes at once, as somebody does who clicks twice; returns
+    /// what came of the first. They are two operations of the history.
+    async fn perform_twice(&mut self, action: Action, again: Action, ask: &Ask<'_>) -> Outcome {
+        let (home, elsewhere) = (self.home(), self.another_node());
+        let (shop, clock) = (self.shop.clone(), self.clock);
+        let mut rngs = [0; 2].map(|_| StdRng::from_rng(&mut self.rng));
+        let [one, other] = &mut rngs;
+        let asking = async |rng, node| {
+            let (attempts, answer) = retry::ask(&shop, clock, rng, node, ask).await;
+            (attempts, answer, clock.now())
+        };
+        let began = clock.now();
+        let (first, second) = tokio::join!(asking(one, home), asking(other, elsewhere));
+        let (attempts, answer, ended) = second;
+        self.note(again, attempts, began, ended, answer.as_ref());
+        let (attempts, answer, ended) = first;
+        self.note(action, attempts, began, ended, answer.as_ref())
+    }
+
+    fn note(
+        &mut self,
+        action: Action,
+        attempts: Vec<Attempt>,
+        began: Duration,
+        ended: Duration,
+        answer: Option<&Answer>,
+    ) -> Outcome {
+        let outcome = reading::outcome(&self.stage, &action, answer);
         self.history.push(Operation {
             client: self.index,
             action,
             attempts,
             began,
-            ended: self.clock.now(),
+            ended,
             outcome: outcome.clone(),
         });
-        (outcome, answer)
+        outcome
     }
 
     fn a_product(&mut self) -> usize {

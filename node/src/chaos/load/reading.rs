@@ -34,6 +34,11 @@ fn shown(action: &Action, body: &Value) -> Shown {
                 level: None,
             }
         }
+        // What it shows of the order is no write of its own.
+        Action::PlaceAgain { .. } => Shown {
+            order: id(body),
+            ..Shown::default()
+        },
         Action::Cancel { order } | Action::EditOrder { order } | Action::ReadOrder { order, .. } => Shown {
             version: version.map(|version| (Row::Order(*order), version)),
             ..Shown::default()
