@@ -6,6 +6,7 @@ mod dead_letters;
 mod dying;
 mod enduring;
 mod monitoring;
+mod mutations;
 mod refusals;
 mod rolling;
 mod services;

@@ -4,8 +4,12 @@
 //! Only tests switch the feature `fault-points` on; without it a point is nothing at all.
 
 #[cfg(feature = "fault-points")]
+mod gate;
+#[cfg(feature = "fault-points")]
 mod points;
 
+#[cfg(feature = "fault-points")]
+pub use gate::{OpenGate, UnknownGate};
 #[cfg(feature = "fault-points")]
 pub use points::{FaultPoint, FaultPoints, Held};
 

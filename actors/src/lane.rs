@@ -99,6 +99,20 @@ pub(crate) async fn commit(
     answer.map_err(|_| Fault::Lost)?.map_err(Fault::Lane)
 }
 
+/// Submits an intent, and answers what it hopes for: what a lane without an output gate would do.
+#[cfg(feature = "fault-points")]
+pub(crate) fn submit(
+    lane: &ActorRef<LaneMessage>,
+    intent: Intent,
+    holds: Vec<Hold>,
+) -> Result<Vec<StockLevel>, Fault> {
+    let hoped_for = intent.hoped_for();
+    let (reply, _) = oneshot::channel();
+    lane.send_message(LaneMessage::Submit(Box::new(intent), Ticket::new(holds, reply)))
+        .map_err(|_| Fault::Lost)?;
+    Ok(hoped_for)
+}
+
 /// Waits until everything that was submitted before is durable or refused.
 pub(crate) async fn barrier(lane: &ActorRef<LaneMessage>) {
     let (passed, waiting) = oneshot::channel();

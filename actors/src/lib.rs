@@ -68,7 +68,7 @@ pub use cache::{CacheCounters, CacheOptions, CacheStats};
 pub use client::Client;
 pub use error::Error;
 #[cfg(feature = "fault-points")]
-pub use fault_point::{FaultPoint, FaultPoints, Held};
+pub use fault_point::{FaultPoint, FaultPoints, Held, OpenGate, UnknownGate};
 pub use hashing::{HashingError, HashingOptions, hash_password};
 pub use node::{Ended, Node, NodeOptions, StartError};
 pub use relay::{EventSink, NatsOptions, NatsSettingError, NotTaken, RelayStatus};

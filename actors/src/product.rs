@@ -90,7 +90,7 @@ impl Actor for ProductActor {
             shelf: Arc::new(myself),
             known: found.map(|found| Known {
                 product: Arc::new(found.product),
-                holds: Holds::new(found.stock),
+                holds: holds(&self.context, found.stock),
             }),
         })
     }
@@ -201,6 +201,20 @@ impl ProductActor {
         };
         tokio::spawn(work.in_current_span());
     }
+}
+
+/// Makes what a product promises by.
+#[cfg_attr(
+    not(feature = "fault-points"),
+    expect(unused_variables, reason = "only tests leave the output gate open")
+)]
+fn holds(context: &Context, committed: StockLevel) -> Holds {
+    let holds = Holds::new(committed);
+    #[cfg(feature = "fault-points")]
+    if context.shared.options.open_gate == Some(crate::OpenGate::Refusals) {
+        return holds.ungated();
+    }
+    holds
 }
 
 fn read(known: Option<&Known>) -> Outcome {

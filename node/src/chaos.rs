@@ -15,6 +15,8 @@ mod faults;
 mod gather;
 mod history;
 mod load;
+#[cfg(feature = "fault-points")]
+pub(crate) mod mutation;
 mod network;
 mod report;
 
@@ -43,6 +45,8 @@ use faults::{Plan, Site};
 use load::{Clock, Stage};
 
 pub use faults::FaultKind;
+#[cfg(feature = "fault-points")]
+pub use mutation::Mutation;
 
 /// An order that is not paid expires while the run lasts, and its units are
 /// sold again.
@@ -78,6 +82,10 @@ pub struct ChaosOptions {
     pub report: PathBuf,
     /// The command that runs this again.
     pub command: String,
+    /// What is missing that holds the promises; nothing, unless a test is to
+    /// see that this is noticed.
+    #[cfg(feature = "fault-points")]
+    pub without: Option<Mutation>,
 }
 
 /// Runs a cluster, the load and the faults, checks, and writes the report.
@@ -99,11 +107,14 @@ pub async fn run(options: &ChaosOptions, config: Config) -> anyhow::Result<Optio
     let names: Vec<String> = grounds.plans.iter().map(|plan| plan.name.clone()).collect();
     let database = grounds.instance().context("the database is not ours")?.clone();
     let database_url = grounds.database_url().to_owned();
-    let mut cluster = grounds.launch(&[
+    let variables = vec![
         // All of the load comes from one address.
         ("HOLDFAST_LIMITS__ENABLED", "false".to_owned()),
         ("HOLDFAST_ORDERS__PAYMENT_DEADLINE", PAYMENT_DEADLINE.to_owned()),
-    ])?;
+    ];
+    #[cfg(feature = "fault-points")]
+    let variables = without_guard(options.without, &database_url, variables).await?;
+    let mut cluster = grounds.launch(&variables)?;
     let trial = async {
         cluster.until_ready().await?;
         let trial = try_out(options, &home.path, names, network, database, database_url, store);
@@ -129,6 +140,21 @@ pub async fn run(options: &ChaosOptions, config: Config) -> anyhow::Result<Optio
     let tried = tried?;
     stopped?;
     Ok(tried)
+}
+
+/// Takes a guard out of the database, or adds to the nodes' `variables` what
+/// takes it out of them.
+#[cfg(feature = "fault-points")]
+async fn without_guard(
+    guard: Option<Mutation>,
+    database_url: &str,
+    mut variables: Vec<(&'static str, String)>,
+) -> anyhow::Result<Vec<(&'static str, String)>> {
+    if let Some(guard) = guard {
+        guard.weaken(database_url).await?;
+        variables.extend(guard.variables());
+    }
+    Ok(variables)
 }
 
 async fn prepare(

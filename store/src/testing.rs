@@ -23,6 +23,9 @@ use crate::{Store, StoreOptions};
 
 mod programs;
 mod server;
+mod weaken;
+
+pub use weaken::{WeakenError, weaken};
 
 use programs::Programs;
 use server::Server;

@@ -99,6 +99,12 @@ impl Intent {
         rows
     }
 
+    /// Returns the counters as the products knew them, which is all that can be told before the commit.
+    #[cfg(feature = "fault-points")]
+    pub(crate) fn hoped_for(&self) -> Vec<StockLevel> {
+        self.stock.iter().map(|stock| stock.base).collect()
+    }
+
     /// Estimates the bytes that the intent adds to a batch.
     pub(super) fn weight(&self) -> usize {
         let order = self.order.as_ref().map_or(0, |write| {

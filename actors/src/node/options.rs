@@ -82,6 +82,9 @@ pub struct NodeOptions {
     /// Where a test stops the node's work.
     #[cfg(feature = "fault-points")]
     pub fault_points: crate::FaultPoints,
+    /// What a test lets through the output gate before its time.
+    #[cfg(feature = "fault-points")]
+    pub open_gate: Option<crate::OpenGate>,
 }
 
 impl NodeOptions {
@@ -123,6 +126,8 @@ impl NodeOptions {
             event_sink: None,
             #[cfg(feature = "fault-points")]
             fault_points: crate::FaultPoints::default(),
+            #[cfg(feature = "fault-points")]
+            open_gate: None,
         }
     }
 }

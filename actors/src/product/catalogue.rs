@@ -12,7 +12,7 @@ use holdfast_domain::{
 use holdfast_store::StoreError;
 use serde_json::json;
 
-use super::{Known, hold::Holds};
+use super::{Known, holds};
 use crate::{
     cache::Part,
     command::{By, NewProduct, Reply},
@@ -74,7 +74,7 @@ pub(super) async fn create(
         Ok(()) => {
             let made = Known {
                 product: Arc::new(product.clone()),
-                holds: Holds::new(level),
+                holds: holds(context, level),
             };
             context.shared.caches.changed(made.versions(), Part::Catalogue);
             *known = Some(made);

@@ -123,7 +123,7 @@ pub(crate) struct Holds {
     parked: VecDeque<(Wanted, oneshot::Sender<HoldAnswer>)>,
     next_id: u64,
     /// Whether units are refused that are merely promised to others: shows that this is noticed.
-    #[cfg(test)]
+    #[cfg(feature = "fault-points")]
     is_ungated: bool,
 }
 
@@ -135,13 +135,13 @@ impl Holds {
             promised_units: 0,
             parked: VecDeque::new(),
             next_id: 0,
-            #[cfg(test)]
+            #[cfg(feature = "fault-points")]
             is_ungated: false,
         }
     }
 
     /// Leaves the output gate open.
-    #[cfg(test)]
+    #[cfg(feature = "fault-points")]
     pub(crate) fn ungated(self) -> Self {
         Self {
             is_ungated: true,
@@ -206,7 +206,7 @@ impl Holds {
     fn decide(&self, wanted: Wanted) -> Decision {
         let committed = self.committed.available();
         let free = committed.saturating_sub(self.promised_units);
-        #[cfg(test)]
+        #[cfg(feature = "fault-points")]
         if self.is_ungated && wanted.units > free {
             return Decision::Refuse;
         }

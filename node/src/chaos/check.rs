@@ -121,7 +121,10 @@ impl From<Finding> for Verdict {
             statement: finding.statement,
             figure: finding.figure,
             breaches,
-            told: Vec::new(),
+            told: (breaches > 0)
+                .then(|| format!("{breaches} of what is stored"))
+                .into_iter()
+                .collect(),
         }
     }
 }

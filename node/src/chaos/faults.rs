@@ -3,6 +3,8 @@
 mod database;
 mod inflict;
 mod menu;
+#[cfg(feature = "fault-points")]
+mod misjudge;
 mod nodes;
 mod site;
 
@@ -61,6 +63,8 @@ impl Fault {
             | FaultKind::Isolate
             | FaultKind::NoDatabase
             | FaultKind::Pool => vec![self.node],
+            #[cfg(feature = "fault-points")]
+            FaultKind::Misjudge => vec![self.node],
             FaultKind::OneWay | FaultKind::TwoWay => vec![self.node, self.other],
             FaultKind::DatabaseKill
             | FaultKind::DatabaseFast
@@ -91,6 +95,8 @@ impl Fault {
                 format!("Postgres: no connection free, and none for {node}, for {seconds:.1} s")
             }
             FaultKind::SlowDisk => format!("Postgres: flushes take 100 ms for {seconds:.1} s"),
+            #[cfg(feature = "fault-points")]
+            FaultKind::Misjudge => format!("{node}: declared dead, and cut off for {seconds:.1} s"),
             FaultKind::Rolling => "every node: SIGTERM, one after the other".to_owned(),
         }
     }

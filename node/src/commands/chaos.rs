@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use clap::Args;
 
+#[cfg(feature = "fault-points")]
+use crate::chaos::Mutation;
 use crate::chaos::{ChaosOptions, FaultKind, run};
 use crate::config::Config;
 use crate::{runtime, telemetry, terminal};
@@ -58,6 +60,10 @@ pub struct Chaos {
     /// nothing is found]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// What is taken away that holds the promises, to see that this is noticed
+    #[cfg(feature = "fault-points")]
+    #[arg(long, value_name = "GUARD", hide = true)]
+    without: Option<Mutation>,
 }
 
 /// A part of `--faults`.
@@ -96,6 +102,8 @@ impl Chaos {
             data_dir: self.data_dir,
             report: self.report,
             seed,
+            #[cfg(feature = "fault-points")]
+            without: self.without,
         };
         terminal::remark(format_args!("seed {seed}"));
         let kept = runtime::on_all_cores(run(&options, config))?;
@@ -137,6 +145,8 @@ impl Chaos {
             words.push("--pairs".to_owned());
         }
         words.extend(self.nodes.map(|nodes| format!("--nodes {nodes}")));
+        #[cfg(feature = "fault-points")]
+        words.extend(self.without.map(|guard| format!("--without {}", guard.name())));
         if let Some(config) = &self.config {
             words.push(format!("--config {}", config.display()));
         }
@@ -167,6 +177,7 @@ mod tests {
         for arguments in [
             "--seed 7",
             "--seconds 8 --rate 20 --clients 9 --seed 9 --faults kill,pg-fast --pairs --nodes 2 --config c.toml",
+            "--seed 1 --without early-answers",
         ] {
             let first = chaos(arguments);
             let again = first.again(first.seed.unwrap());

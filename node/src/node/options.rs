@@ -63,7 +63,23 @@ pub fn node_options(config: &Config, plan: &NodePlan) -> anyhow::Result<NodeOpti
     options.limits = budget_options(config);
     options.mail = mail_options(config)?;
     options.nats = nats(config)?;
+    #[cfg(feature = "fault-points")]
+    {
+        options.open_gate = open_gate()?;
+    }
     Ok(options)
+}
+
+/// Tells what a test lets through the output gate; read from the environment,
+/// since it is no setting.
+#[cfg(feature = "fault-points")]
+fn open_gate() -> anyhow::Result<Option<holdfast_actors::OpenGate>> {
+    use crate::chaos::mutation::OPEN_GATE;
+
+    let Ok(half) = std::env::var(OPEN_GATE) else {
+        return Ok(None);
+    };
+    half.parse().map(Some).context(OPEN_GATE)
 }
 
 /// Tells how often clients may ask, if that is limited.

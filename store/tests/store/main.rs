@@ -16,3 +16,4 @@ mod model;
 mod orders;
 mod sessions;
 mod shop;
+mod weakened;

@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use super::process::wait_for_end;
 
 /// How long a command may take that does not serve.
-const COMMAND_WITHIN: Duration = Duration::from_mins(1);
+const COMMAND_WITHIN: Duration = Duration::from_mins(2);
 /// Nodes that there are ports for.
 const NODES_MAX: u16 = 5;
 /// What lies between a node's API, its operators' listener and its link.

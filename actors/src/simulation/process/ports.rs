@@ -54,7 +54,7 @@ impl Ports for Process {
             let (reply, settled) = oneshot::channel();
             let ticket = Ticket::new(holds, reply);
             #[cfg(test)]
-            let early = self.world.answers_early().then(|| early_answer(&intent));
+            let early = self.world.answers_early().then(|| intent.hoped_for());
             self.lane
                 .send(LaneMessage::Submit(Box::new(intent), ticket))
                 .map_err(|_| lane::Fault::Lost)?;
@@ -142,10 +142,4 @@ impl Ports for Process {
             Ok(settled.await??)
         })
     }
-}
-
-#[cfg(test)]
-/// What a lane without an output gate would tell: what it hopes for.
-fn early_answer(intent: &Intent) -> Vec<StockLevel> {
-    intent.stock.iter().map(|stock| stock.base).collect()
 }

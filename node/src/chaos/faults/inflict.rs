@@ -9,6 +9,8 @@ use rand::rngs::StdRng;
 use tokio::time::sleep;
 
 use super::menu::Menu;
+#[cfg(feature = "fault-points")]
+use super::misjudge::misjudge;
 use super::{Fault, FaultKind, Infliction, Site, Victim, database, nodes};
 use crate::terminal;
 
@@ -86,6 +88,8 @@ async fn inflict(site: &Site, fault: &Fault) -> (Infliction, Option<anyhow::Erro
         FaultKind::DatabaseStop => database::restart(site, Signal::SIGINT, fault.lasts).await,
         FaultKind::Pool => database::crowd(site, fault.node, fault.lasts).await,
         FaultKind::SlowDisk => database::slow_disk(site, fault.lasts).await,
+        #[cfg(feature = "fault-points")]
+        FaultKind::Misjudge => misjudge(site, fault).await,
         FaultKind::Rolling => nodes::roll(site, &mut victims).await,
     };
     // A death has no end that could be told from its recovery.

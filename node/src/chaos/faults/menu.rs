@@ -47,6 +47,9 @@ pub enum FaultKind {
     SlowDisk,
     /// All nodes are restarted in good order, one after the other.
     Rolling,
+    /// A node is declared dead though it lives; not on the menu.
+    #[cfg(feature = "fault-points")]
+    Misjudge,
 }
 
 /// A fault that is not on the menu.
@@ -88,6 +91,8 @@ impl FaultKind {
             Self::Pool => "pool",
             Self::SlowDisk => "slow-disk",
             Self::Rolling => "rolling",
+            #[cfg(feature = "fault-points")]
+            Self::Misjudge => "misjudge",
         }
     }
 
@@ -99,6 +104,10 @@ impl FaultKind {
 
     /// Whether it is about two nodes.
     fn needs_a_peer(self) -> bool {
+        #[cfg(feature = "fault-points")]
+        if self == Self::Misjudge {
+            return true;
+        }
         matches!(self, Self::OneWay | Self::TwoWay | Self::Isolate)
     }
 }
@@ -107,6 +116,10 @@ impl FromStr for FaultKind {
     type Err = UnknownFault;
 
     fn from_str(name: &str) -> Result<Self, UnknownFault> {
+        #[cfg(feature = "fault-points")]
+        if name == Self::Misjudge.name() {
+            return Ok(Self::Misjudge);
+        }
         let named = Self::ALL.into_iter().find(|kind| kind.name() == name);
         named.ok_or(UnknownFault)
     }
@@ -178,6 +191,8 @@ impl Menu {
             | FaultKind::Rolling => Duration::ZERO,
             FaultKind::DatabaseStop => OUTAGE,
             FaultKind::Pause => self.between(PAUSE_MIN, PAUSE_MAX),
+            #[cfg(feature = "fault-points")]
+            FaultKind::Misjudge => super::misjudge::UNTOLD,
             FaultKind::OneWay
             | FaultKind::TwoWay
             | FaultKind::Isolate

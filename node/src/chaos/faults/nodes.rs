@@ -10,7 +10,7 @@ use super::{Fault, FaultKind, Victim};
 use crate::chaos::network::{Flow, Place, Way};
 
 /// Lets a paused process go on, whatever becomes of whoever paused it.
-struct Paused(u32);
+pub(super) struct Paused(pub(super) u32);
 
 impl Drop for Paused {
     fn drop(&mut self) {
