@@ -40,6 +40,9 @@ const fn edit(function: &'static str, fragment: &'static str, instead: &'static 
     }
 }
 
+/// The function that commits batches.
+const LANE_COMMIT: &str = "lane_commit_rounds";
+
 const FENCE: [Edit; 4] = [
     edit("fence", " AND state IN ('active', 'draining') FOR SHARE", ""),
     edit("fence", "IF NOT FOUND THEN", "IF false THEN"),
@@ -53,19 +56,20 @@ const FENCE: [Edit; 4] = [
 ];
 
 const VERSIONS: [Edit; 4] = [
-    edit("lane_commit", " AND stock.version = w.expected", ""),
+    edit(LANE_COMMIT, " AND stock.version = w.expected", ""),
     edit(
-        "lane_commit",
+        LANE_COMMIT,
         "IF v_count <> cardinality(p_stock_product) THEN",
         "IF false THEN",
     ),
     edit(
-        "lane_commit",
-        "AND reservation.shipped = w.shipped_before AND reservation.released = w.released_before",
+        LANE_COMMIT,
+        "AND reservation.round = w.round_before
+      AND reservation.shipped = w.shipped_before AND reservation.released = w.released_before",
         "",
     ),
     edit(
-        "lane_commit",
+        LANE_COMMIT,
         "IF v_count + v_wanted <> cardinality(p_reservation_order) THEN",
         "IF false THEN",
     ),
@@ -73,7 +77,7 @@ const VERSIONS: [Edit; 4] = [
 
 const ORDER_COMPARE_AND_SET: [Edit; 2] = [
     edit(
-        "lane_commit",
+        LANE_COMMIT,
         "AND CASE w.expected
                   WHEN 'placing' THEN orders.state = 'placing'
                   WHEN 'placed' THEN orders.state NOT IN ('placing', 'refused')
@@ -83,7 +87,7 @@ const ORDER_COMPARE_AND_SET: [Edit; 2] = [
         "AND w.expected <> 'absent'",
     ),
     edit(
-        "lane_commit",
+        LANE_COMMIT,
         "        IF v_count <> v_wanted THEN",
         "        IF false THEN",
     ),
