@@ -35,7 +35,7 @@ impl Store {
         let events = EventColumns::of(&batch.events);
         let operations = OperationColumns::of(&batch.operations);
         let outcome = self
-            .run(async |c| {
+            .run_on_lane(async |c| {
                 sqlx::query_file_scalar!(
                     "src/lane/lane_commit.sql",
                     batch.batch_id,

@@ -38,7 +38,7 @@ const MIGRATION_LIMIT: Duration = Duration::from_hours(1);
 /// How the store uses Postgres.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
-    /// Connections of this process at most.
+    /// Connections of this process at most, the lane's included.
     pub max_connections: u32,
     /// How long to wait for a free connection, connecting included.
     pub acquire_timeout: Duration,
@@ -63,6 +63,9 @@ impl Default for StoreOptions {
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: PgPool,
+    /// One connection, for batches: it keeps warm what a commit needs, and whoever reads much cannot
+    /// hold a commit up.
+    lane: PgPool,
     options: StoreOptions,
     tally: Arc<figures::Tally>,
 }
@@ -80,24 +83,17 @@ impl Store {
             // was made for an empty shop must not serve a full one. The lane has its own setting.
             ("plan_cache_mode", "force_custom_plan"),
         ]);
-        let pool = PgPoolOptions::new()
-            .max_connections(options.max_connections)
-            .acquire_timeout(options.acquire_timeout)
-            // Trying every connection would cost each write a round trip.
-            .test_before_acquire(false)
-            .before_acquire(|connection, meta| {
-                Box::pin(async move {
-                    if meta.idle_for > TRUSTED_IDLE {
-                        connection.ping().await?;
-                    }
-                    Ok(true)
-                })
-            })
-            .connect_with(connect_options)
+        let pool = pool_options(&options, options.max_connections.saturating_sub(1).max(1))
+            .connect_with(connect_options.clone())
             .await
             .map_err(StoreError::Unavailable)?;
+        // Whoever commits no batch never opens it. Its one statement needs no plan for the values at hand:
+        // these are whole columns.
+        let lane = pool_options(&options, 1)
+            .connect_lazy_with(connect_options.options([("plan_cache_mode", "force_generic_plan")]));
         Ok(Self {
             pool,
+            lane,
             options,
             tally: Arc::default(),
         })
@@ -167,6 +163,7 @@ impl Store {
 
     /// Closes all connections, once their statements have ended.
     pub async fn close(&self) {
+        self.lane.close().await;
         self.pool.close().await;
     }
 
@@ -177,8 +174,24 @@ impl Store {
         &self,
         statement: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
     ) -> Result<T, StoreError> {
+        self.run_on(&self.pool, statement).await
+    }
+
+    /// Does the same on the lane's connection.
+    pub(crate) async fn run_on_lane<T>(
+        &self,
+        statement: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
+    ) -> Result<T, StoreError> {
+        self.run_on(&self.lane, statement).await
+    }
+
+    async fn run_on<T>(
+        &self,
+        pool: &PgPool,
+        statement: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
+    ) -> Result<T, StoreError> {
         let began = Instant::now();
-        let acquired = self.pool.acquire().await;
+        let acquired = pool.acquire().await;
         self.tally.count(began.elapsed(), acquired.is_ok());
         let mut connection = acquired.map_err(StoreError::Unavailable)?;
         let limit = self.options.statement_timeout + ANSWER_GRACE;
@@ -189,6 +202,22 @@ impl Store {
         }
         answer
     }
+}
+
+fn pool_options(options: &StoreOptions, max_connections: u32) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(options.acquire_timeout)
+        // Trying every connection would cost each write a round trip.
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for > TRUSTED_IDLE {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
 }
 
 /// Reads where Postgres is and gives the connections to it a name.

@@ -1,4 +1,4 @@
-//! How busy the pool of connections is.
+//! How busy the connections are.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -46,8 +46,8 @@ impl Store {
     /// Tells how busy the pool is, without asking the database.
     pub fn pool_figures(&self) -> PoolFigures {
         PoolFigures {
-            connections: self.pool.size(),
-            idle: u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX),
+            connections: self.pool.size() + self.lane.size(),
+            idle: u32::try_from(self.pool.num_idle() + self.lane.num_idle()).unwrap_or(u32::MAX),
             max: self.options.max_connections,
             acquired: self.tally.acquired.load(Relaxed),
             failed: self.tally.failed.load(Relaxed),
