@@ -21,7 +21,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::future::BoxFuture;
@@ -32,7 +32,7 @@ pub use nats::{NatsOptions, NatsSettingError};
 
 use crate::node::Shared;
 
-/// How often it is looked for events, when there were none.
+/// How often it is looked for events, unless there were more than could be told at once.
 const POLL: Duration = Duration::from_millis(100);
 /// Events told at once.
 const BATCH: u32 = 1_000;
@@ -40,6 +40,11 @@ const BATCH: u32 = 1_000;
 const WINDOW: u32 = 5_000;
 /// Events of one shard told at once: none holds up the others.
 const BATCH_OF_SHARD: u32 = 250;
+/// The longest rest after a round that left more to be told.
+const REST_MAX: Duration = Duration::from_millis(500);
+/// How much longer than a round of the node's own consumers the rest after it is. They share the
+/// database with whoever waits for an answer, and nobody waits for what they do.
+const OWN_REST: u32 = 4;
 /// The first pause after a failure; the next ones are longer.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// The longest pause.
@@ -139,17 +144,17 @@ enum RelayError {
 ///
 /// With NATS, events go there, and from there to the node's own sink; without it they go to that one.
 pub(crate) async fn keep_relaying(shared: Shared) {
-    let local: Arc<dyn EventSink> = match &shared.options.event_sink {
-        Some(sink) => Arc::clone(sink),
-        None => Arc::new(OwnConsumers(shared.clone())),
+    let (local, rest): (Arc<dyn EventSink>, u32) = match &shared.options.event_sink {
+        Some(sink) => (Arc::clone(sink), 0),
+        None => (Arc::new(OwnConsumers(shared.clone())), OWN_REST),
     };
     let work = async {
         match shared.options.nats.clone() {
             Some(options) => {
                 let nats = Arc::new(nats::Nats::connect(&shared, options, local).await);
-                tokio::join!(Relay::new(&shared, nats.clone()).run(), nats.attend());
+                tokio::join!(Relay::new(&shared, nats.clone(), 0).run(), nats.attend());
             }
-            None => Relay::new(&shared, local).run().await,
+            None => Relay::new(&shared, local, rest).run().await,
         }
     };
     tokio::select! {
@@ -178,29 +183,36 @@ struct Relay {
     positions: HashMap<(Service, ShardId), RelayPosition>,
     /// Before this place everything has been told that is of these shards; no shards, nothing untold.
     all_told: EventPosition,
+    /// How many times as long as a round it rests when there is more to be told.
+    rest: u32,
 }
 
 impl Relay {
-    fn new(shared: &Shared, sink: Arc<dyn EventSink>) -> Self {
+    fn new(shared: &Shared, sink: Arc<dyn EventSink>, rest: u32) -> Self {
         Self {
             shared: shared.clone(),
             sink,
             positions: HashMap::new(),
             all_told: EventPosition::before(u64::MAX),
+            rest,
         }
     }
 
     async fn run(mut self) {
         let mut outage = Outage::default();
         loop {
+            let began = Instant::now();
             match self.round().await {
-                Ok(is_busy) => {
+                Ok(is_more) => {
                     if outage.ended() {
                         tracing::info!("events are relayed again");
                     }
-                    if !is_busy {
-                        tokio::time::sleep(POLL).await;
-                    }
+                    let rest = if is_more {
+                        (began.elapsed() * self.rest).min(REST_MAX)
+                    } else {
+                        POLL
+                    };
+                    tokio::time::sleep(rest).await;
                 }
                 Err(error) => {
                     self.shared.relay.failures.fetch_add(1, Ordering::Relaxed);
@@ -221,7 +233,7 @@ impl Relay {
         }
     }
 
-    /// Tells a batch of events, if there are any; tells whether there were.
+    /// Tells a batch of events, if there are any; returns whether there may be more.
     async fn round(&mut self) -> Result<bool, RelayError> {
         self.follow_ownership().await?;
         if self.positions.is_empty() {
@@ -243,6 +255,7 @@ impl Relay {
             self.all_told = if is_more { news.until } else { news.horizon };
             return Ok(is_more);
         }
+        let is_full = batch.len() >= BATCH_OF_SHARD as usize;
         let mut reached: HashMap<usize, EventPosition> = HashMap::new();
         let mut records = Vec::with_capacity(batch.len());
         for event in batch {
@@ -254,7 +267,7 @@ impl Relay {
         let told = u64::try_from(records.len()).unwrap_or(u64::MAX);
         self.shared.relay.told.fetch_add(told, Ordering::Relaxed);
         self.advance(&positions, &reached).await?;
-        Ok(true)
+        Ok(is_full)
     }
 
     /// Moves the positions of shards of which something was told.

@@ -1,6 +1,6 @@
 //! Working on tasks: what consumers do outside of the database.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use holdfast_domain::{Email, OrderId};
@@ -20,6 +20,11 @@ use crate::{
 /// How often tasks are looked for that were not made here: put off, tried again by hand, or left
 /// behind by a lost node.
 const POLL: Duration = Duration::from_secs(1);
+/// How much longer than the work on some tasks the rest after it is: they share the database, and the
+/// spool its disk, with orders.
+const REST: u32 = 4;
+/// The longest such rest: a mail relay that takes its time is no load.
+const REST_MAX: Duration = Duration::from_millis(50);
 /// How long a task's reads and its end may take, besides the mail.
 const HOLD_MARGIN: Duration = Duration::from_secs(30);
 /// Tasks that are worked on at once: one for each connection to the mail relay.
@@ -40,6 +45,7 @@ pub(crate) async fn work(shared: &Shared) {
         return;
     };
     loop {
+        let began = Instant::now();
         let working = consumers.working.lock().await;
         let found = if shared.is_serving() && !shared.is_draining() {
             consumers.work_on_some(sending, &names).await
@@ -52,6 +58,9 @@ pub(crate) async fn work(shared: &Shared) {
                 () = consumers.made.notified() => {}
                 () = tokio::time::sleep(POLL) => {}
             }
+        } else {
+            // Nobody waits for mail as they wait for an answer.
+            tokio::time::sleep((began.elapsed() * REST).min(REST_MAX)).await;
         }
     }
 }
