@@ -1,6 +1,7 @@
 //! The binary: clusters that `holdfast up` runs as processes, which are killed, paused and stopped.
 
 mod balancing;
+mod bench;
 mod chaos;
 mod dead_letters;
 mod dying;

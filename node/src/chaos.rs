@@ -51,9 +51,6 @@ pub use mutation::Mutation;
 /// An order that is not paid expires while the run lasts, and its units are
 /// sold again.
 const PAYMENT_DEADLINE: &str = "6s";
-/// Ports below those that the kernel gives away.
-const PORTS: std::ops::Range<u16> = 11_000..30_000;
-const PORT_TRIES: u32 = 100;
 /// How long the database may take to tell which nodes there are.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -170,7 +167,7 @@ async fn prepare(
     // killed.
     config.postgres.url = None;
     let nodes = options.nodes;
-    let base_port = free_base_port(&config, nodes)?;
+    let base_port = up::free_base_port(&config, nodes)?;
     let up = UpOptions {
         config_file: options.config_file.clone(),
         nodes,
@@ -347,18 +344,4 @@ impl Home {
             self.path.display()
         ));
     }
-}
-
-/// Finds a port that is free together with all those that a cluster derives
-/// from it.
-fn free_base_port(config: &Config, nodes: Option<usize>) -> anyhow::Result<u16> {
-    let mut rng = rand::rng();
-    for _ in 0..PORT_TRIES {
-        let base = rng.random_range(PORTS);
-        let plans = up::plan(config, nodes, Some(base))?;
-        if up::check_ports(&plans).is_ok() {
-            return Ok(base);
-        }
-    }
-    bail!("no ports are free")
 }

@@ -1,6 +1,7 @@
 //! The commands: each file holds one, with its arguments and its effect.
 
 pub mod audit;
+pub mod bench;
 pub mod chaos;
 pub mod config;
 mod database;

@@ -8,6 +8,7 @@
 //! orders. This crate reads settings, wires the other crates together and
 //! keeps processes running.
 
+pub mod bench;
 pub mod chaos;
 pub mod cli;
 pub mod cluster_file;

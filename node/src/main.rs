@@ -5,6 +5,11 @@ use std::process::ExitCode;
 use clap::Parser;
 use holdfast_node::cli::Cli;
 use holdfast_node::terminal;
+use mimalloc::MiMalloc;
+
+/// A request makes and drops hundreds of small values, on whichever thread is free.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     match Cli::parse().run() {

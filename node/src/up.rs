@@ -31,7 +31,7 @@ use std::time::Instant;
 use anyhow::Context;
 
 pub use data_dir::{DataDir, DataDirError};
-pub(crate) use plan::check_ports;
+pub(crate) use plan::free_base_port;
 pub use plan::{DEFAULT_BASE_PORT, NodePlan, PlanError, plan};
 
 use crate::config::Config;
@@ -43,6 +43,7 @@ use admin::Admin;
 use database::Database;
 pub(crate) use database::Instance;
 use member::Launch;
+use plan::check_ports;
 use progress::Step;
 use supervisor::Supervisor;
 
@@ -94,6 +95,8 @@ pub(crate) struct Grounds {
     pub(crate) plans: Vec<NodePlan>,
     database: Database,
     admin: Admin,
+    /// Whether mail is spooled if the settings say nothing about mail.
+    spools: bool,
 }
 
 impl Grounds {
@@ -126,7 +129,16 @@ impl Grounds {
             plans,
             database,
             admin,
+            spools: true,
         }))
+    }
+
+    /// Has no mail written unless the settings say where to.
+    pub(crate) fn without_mail(self) -> Self {
+        Self {
+            spools: false,
+            ..self
+        }
     }
 
     /// The database's URL, which may hold a password.
@@ -150,7 +162,7 @@ impl Grounds {
                 Some(path) => path.clone(),
                 None => self.data_dir.cookie_file()?,
             },
-            mail_dir: (config.mail.smtp_url.is_none() && config.mail.spool_dir.is_none())
+            mail_dir: (self.spools && config.mail.smtp_url.is_none() && config.mail.spool_dir.is_none())
                 .then(|| self.data_dir.mail_dir()),
             variables: variables
                 .iter()

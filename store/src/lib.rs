@@ -24,6 +24,7 @@ mod event;
 pub mod hardship;
 mod lane;
 mod lease;
+pub mod measure;
 pub mod model;
 mod operation;
 mod order;

@@ -3,6 +3,10 @@
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
+use std::ops::Range;
+
+use anyhow::bail;
+use rand::Rng;
 
 use crate::config::{Config, NodeSettings, Role, Secret};
 
@@ -11,6 +15,10 @@ pub const DEFAULT_BASE_PORT: u16 = 8080;
 /// The most nodes that fit between the API's ports and the next thousand, and
 /// more than one machine can use.
 const MAX_NODES: usize = 64;
+/// Where a cluster that nobody looks for has its ports: below those that the
+/// kernel gives away.
+const FREE_PORTS: Range<u16> = 11_000..30_000;
+const FREE_PORT_TRIES: u32 = 100;
 
 /// One node to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,6 +168,20 @@ pub(crate) fn check_ports(nodes: &[NodePlan]) -> Result<(), PlanError> {
         }
     }
     Ok(())
+}
+
+/// Finds a port that is free together with all those that a cluster derives
+/// from it.
+pub(crate) fn free_base_port(config: &Config, nodes: Option<usize>) -> anyhow::Result<u16> {
+    let mut rng = rand::rng();
+    for _ in 0..FREE_PORT_TRIES {
+        let base = rng.random_range(FREE_PORTS);
+        let plans = plan(config, nodes, Some(base))?;
+        if check_ports(&plans).is_ok() {
+            return Ok(base);
+        }
+    }
+    bail!("no ports are free")
 }
 
 fn settings(config: &Config, count: usize) -> Vec<NodeSettings> {

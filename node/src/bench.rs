@@ -1,0 +1,215 @@
+//! Finding out how fast a cluster is, beside what it is compared with.
+//!
+//! A run has a Postgres of its own, and on it one database for each thing that
+//! is measured ([`contender`]). Everything is measured in turns, round after
+//! round on the same machine, so that what disturbs one disturbs all; results
+//! are compared as ratios of the same round. [`load`] makes the requests,
+//! [`meter`] tells what they cost, [`report`] puts it into words.
+//!
+//! Invariant: an answer that is not the one hoped for never counts as work.
+
+mod bare;
+mod client;
+mod contender;
+mod load;
+mod meter;
+mod report;
+mod sql;
+mod stage;
+mod work;
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+use tempfile::TempDir;
+
+use crate::config::Config;
+use crate::postgres::{Postgres, PostgresOptions};
+use crate::signals::StopSignals;
+use crate::terminal;
+use bare::Bare;
+use contender::{Cluster, Contender};
+use report::{Cell, Measurement};
+use sql::{Form, Sql};
+
+pub use work::Spread;
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, clap::ValueEnum, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkKind {
+    /// Placing orders.
+    Orders,
+    /// Reading products.
+    Reads,
+    /// Signing in.
+    Logins,
+}
+
+impl WorkKind {
+    /// The kind's name, as in arguments and results.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Orders => "orders",
+            Self::Reads => "reads",
+            Self::Logins => "logins",
+        }
+    }
+}
+
+/// What to measure, and for how long.
+#[derive(Clone, Debug)]
+pub struct BenchOptions {
+    /// The settings' file, if there is one.
+    pub config_file: Option<PathBuf>,
+    /// Sizes of the clusters.
+    pub nodes: Vec<usize>,
+    /// What is asked.
+    pub works: Vec<WorkKind>,
+    /// How demand is spread.
+    pub spreads: Vec<Spread>,
+    /// Lines of an order.
+    pub lines: Vec<usize>,
+    /// Clients that ask at once.
+    pub clients: Vec<usize>,
+    /// Requests a second; if absent, each client sends when it was answered.
+    pub rate: Option<f64>,
+    /// How many products there are.
+    pub products: usize,
+    /// How long a measurement takes.
+    pub duration: Duration,
+    /// How long it runs before it counts.
+    pub warm_up: Duration,
+    /// How often everything is measured.
+    pub rounds: usize,
+    /// Whether customers are written to: what SQL alone does not do either.
+    pub mail: bool,
+    /// Whether what clusters are compared with is measured as well.
+    pub references: bool,
+    /// Where the results go as JSON.
+    pub json: Option<PathBuf>,
+    /// The command that runs this again.
+    pub command: String,
+}
+
+/// Measures, and tells the results.
+pub async fn run(options: &BenchOptions, config: Config) -> anyhow::Result<()> {
+    let mut signals = StopSignals::install()?;
+    let home = home()?;
+    let postgres = start_postgres(home.path(), options).await?;
+    let measured = tokio::select! {
+        measured = measure(options, &config, home.path(), &postgres) => measured.map(Some),
+        signal = signals.next() => {
+            terminal::remark(format_args!("{signal}: stopping"));
+            Ok(None)
+        }
+    };
+    tokio::task::spawn_blocking(move || postgres.stop(Duration::from_secs(3))).await??;
+    if let Some(measurements) = measured? {
+        report::tell(options, &measurements)?;
+    }
+    Ok(())
+}
+
+/// Makes a directory that the user who runs Postgres may enter: another one if root runs this.
+fn home() -> anyhow::Result<TempDir> {
+    tempfile::Builder::new()
+        .prefix("holdfast-bench-")
+        .permissions(Permissions::from_mode(0o755))
+        .tempdir()
+        .context("cannot make a directory for the databases")
+}
+
+async fn start_postgres(home: &Path, options: &BenchOptions) -> anyhow::Result<Postgres> {
+    let nodes: usize = options.nodes.iter().sum();
+    let postgres = PostgresOptions {
+        max_connections: u32::try_from(nodes * 24 + 320)?,
+        ..PostgresOptions::new(home)
+    };
+    let started = tokio::task::spawn_blocking(move || Postgres::start(postgres)).await?;
+    started.context("cannot start PostgreSQL")
+}
+
+async fn measure(
+    options: &BenchOptions,
+    config: &Config,
+    home: &Path,
+    postgres: &Postgres,
+) -> anyhow::Result<Vec<Measurement>> {
+    let cells = cells(options);
+    let mut contenders = Vec::new();
+    for nodes in &options.nodes {
+        let cluster = Cluster::launch(options, config, home, postgres, *nodes).await?;
+        contenders.push(Contender::Cluster(Box::new(cluster)));
+    }
+    if options.references {
+        if let Some(Contender::Cluster(cluster)) = contenders.first() {
+            let bare = Bare::new(cluster, config).await?;
+            contenders.push(Contender::Bare(bare));
+        }
+        for form in [Form::One, Form::Four] {
+            match Sql::new(options, config, home, postgres, form).await? {
+                Some(sql) => contenders.push(Contender::Sql(sql)),
+                None => terminal::remark("there is no pgbench: SQL alone is not measured"),
+            }
+        }
+    }
+    let suited = |cell: &Cell| contenders.iter().filter(|one| one.suits(options, cell)).count();
+    let bar = progress(cells.iter().map(suited).sum::<usize>() * options.rounds);
+    let mut measurements = Vec::new();
+    for cell in &cells {
+        for round in 0..options.rounds {
+            for contender in contenders.iter_mut().filter(|one| one.suits(options, cell)) {
+                bar.set_message(format!("{} {}", contender.name(), cell));
+                let measurement = contender.measure(options, cell, round).await?;
+                bar.suspend(|| report::remark(&measurement));
+                measurements.push(measurement);
+                bar.inc(1);
+            }
+        }
+    }
+    bar.finish_and_clear();
+    for contender in contenders {
+        contender.end().await?;
+    }
+    Ok(measurements)
+}
+
+fn cells(options: &BenchOptions) -> Vec<Cell> {
+    let mut cells = Vec::new();
+    for work in &options.works {
+        let lines: &[usize] = match work {
+            WorkKind::Orders => &options.lines,
+            WorkKind::Reads | WorkKind::Logins => &[1],
+        };
+        let spreads: &[Spread] = match work {
+            WorkKind::Orders | WorkKind::Reads => &options.spreads,
+            WorkKind::Logins => &[Spread::Uniform],
+        };
+        for spread in spreads {
+            for lines in lines {
+                for clients in &options.clients {
+                    cells.push(Cell {
+                        work: *work,
+                        spread: *spread,
+                        lines: *lines,
+                        clients: *clients,
+                    });
+                }
+            }
+        }
+    }
+    cells
+}
+
+fn progress(steps: usize) -> ProgressBar {
+    let bar = ProgressBar::new(steps as u64);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}") {
+        bar.set_style(style);
+    }
+    bar
+}

@@ -1,0 +1,214 @@
+//! Asking many times at once, and timing each answer.
+//!
+//! A *closed* load has as many requests under way as it has clients: the next
+//! one is sent when the last one was answered. It finds the most that a server
+//! does. An *open* load sends at a fixed rate whether or not there were
+//! answers, and times each from when it was due, not from when there was a
+//! connection for it: a server that stands still is charged for all who would
+//! have come meanwhile.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::{Request, StatusCode};
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use tokio::task::JoinSet;
+
+use super::client::Client;
+
+/// The longest latency that is told from longer ones, in microseconds.
+const LONGEST_US: u64 = 60_000_000;
+/// Latencies are kept to this many digits.
+const DIGITS: u8 = 3;
+
+/// What is asked, a new one each time.
+pub(super) trait Work: Send + Sync + 'static {
+    /// Makes the next request of a client.
+    fn request(&self, client: usize, dice: &mut SmallRng) -> Request<Full<Bytes>>;
+
+    /// Tells whether an answer is the one that was hoped for.
+    fn is_good(&self, status: StatusCode) -> bool;
+}
+
+/// When requests are sent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Pace {
+    /// When the last one was answered.
+    Closed,
+    /// So many a second, whatever is answered.
+    Open(f64),
+}
+
+/// How to ask.
+#[derive(Clone, Debug)]
+pub(super) struct Load {
+    /// Whom; clients are dealt out to them in turn.
+    pub(super) servers: Vec<SocketAddr>,
+    pub(super) clients: usize,
+    pub(super) pace: Pace,
+    /// How long the load runs before anything counts.
+    pub(super) warm_up: Duration,
+    pub(super) duration: Duration,
+}
+
+/// What was answered while it counted.
+#[derive(Clone, Debug)]
+pub(super) struct Tally {
+    /// Of good answers, in microseconds.
+    pub(super) latencies: Histogram<u64>,
+    /// Of requests that were turned away with 503.
+    pub(super) refusals: Histogram<u64>,
+    pub(super) failed: u64,
+    /// What the first failure was.
+    pub(super) failure: Option<String>,
+    pub(super) elapsed: Duration,
+}
+
+impl Tally {
+    /// Counts nothing yet, over a time of this length.
+    pub(super) fn new(elapsed: Duration) -> Self {
+        let histogram =
+            || Histogram::new_with_bounds(1, LONGEST_US, DIGITS).expect("the bounds are in order");
+        Self {
+            latencies: histogram(),
+            refusals: histogram(),
+            failed: 0,
+            failure: None,
+            elapsed,
+        }
+    }
+
+    /// Good answers a second.
+    pub(super) fn rate(&self) -> f64 {
+        count(self.latencies.len()) / self.elapsed.as_secs_f64().max(f64::MIN_POSITIVE)
+    }
+
+    /// Counts a good answer.
+    pub(super) fn record(&mut self, took: Duration) {
+        let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.latencies.saturating_record(took);
+    }
+
+    /// Adds what another one has counted over the same time.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.latencies += &other.latencies;
+        self.refusals += &other.refusals;
+        self.failed += other.failed;
+        self.failure = self.failure.take().or_else(|| other.failure.clone());
+    }
+
+    fn note(&mut self, work: &dyn Work, answer: anyhow::Result<(StatusCode, Bytes)>, took: Duration) {
+        match answer {
+            Ok((status, _)) if work.is_good(status) => self.record(took),
+            Ok((StatusCode::SERVICE_UNAVAILABLE, _)) => {
+                let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+                self.refusals.saturating_record(took);
+            }
+            Ok((status, body)) => self.fail(|| format!("{status}: {}", String::from_utf8_lossy(&body))),
+            Err(error) => self.fail(|| format!("{error:#}")),
+        }
+    }
+
+    /// Counts a failure.
+    pub(super) fn fail(&mut self, why: impl FnOnce() -> String) {
+        self.failed += 1;
+        self.failure.get_or_insert_with(why);
+    }
+}
+
+/// Reads a count as a number to reckon with.
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+pub(super) const fn count(count: u64) -> f64 {
+    count as f64
+}
+
+impl Load {
+    /// Runs the load; `begun` is called when it begins to count, and `ended` when it no longer does.
+    pub(super) async fn run(
+        &self,
+        work: Arc<dyn Work>,
+        begun: impl FnOnce(),
+        ended: impl FnOnce(),
+    ) -> anyhow::Result<Tally> {
+        let start = Instant::now();
+        let (from, until) = (start + self.warm_up, start + self.warm_up + self.duration);
+        let sent = Arc::new(AtomicU64::new(0));
+        let mut clients = JoinSet::new();
+        for number in 0..self.clients {
+            let asking = Asking {
+                number,
+                client: Client::new(self.servers[number % self.servers.len()]),
+                work: Arc::clone(&work),
+                pace: self.pace,
+                sent: Arc::clone(&sent),
+                start,
+                from,
+                until,
+            };
+            clients.spawn(asking.run());
+        }
+        tokio::time::sleep_until(from.into()).await;
+        begun();
+        tokio::time::sleep_until(until.into()).await;
+        ended();
+        let mut tally = Tally::new(self.duration);
+        while let Some(part) = clients.join_next().await {
+            tally.add(&part?);
+        }
+        Ok(tally)
+    }
+}
+
+/// One client of a load.
+struct Asking {
+    number: usize,
+    client: Client,
+    work: Arc<dyn Work>,
+    pace: Pace,
+    /// Requests of all clients so far: the next one's number says when it is due.
+    sent: Arc<AtomicU64>,
+    start: Instant,
+    from: Instant,
+    until: Instant,
+}
+
+impl Asking {
+    async fn run(mut self) -> Tally {
+        let mut tally = Tally::new(self.until - self.from);
+        let mut dice = SmallRng::from_os_rng();
+        while let Some(due) = self.next_due().await {
+            let request = self.work.request(self.number, &mut dice);
+            let answer = self.client.send(request).await;
+            let now = Instant::now();
+            // What was answered while it counted: a request under way at either end counts where it ends.
+            if (self.from..self.until).contains(&now) {
+                tally.note(&*self.work, answer, now.saturating_duration_since(due));
+            }
+        }
+        tally
+    }
+
+    /// Waits until the next request is due; `None` when the load is over.
+    async fn next_due(&self) -> Option<Instant> {
+        let due = match self.pace {
+            Pace::Closed => Instant::now(),
+            Pace::Open(rate) => {
+                let number = self.sent.fetch_add(1, Relaxed);
+                self.start + Duration::from_secs_f64(count(number) / rate)
+            }
+        };
+        if due >= self.until || Instant::now() >= self.until {
+            return None;
+        }
+        if self.pace != Pace::Closed {
+            tokio::time::sleep_until(due.into()).await;
+        }
+        Some(due)
+    }
+}

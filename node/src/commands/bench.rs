@@ -1,0 +1,94 @@
+//! `holdfast bench`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::bench::{BenchOptions, Spread, WorkKind, run};
+use crate::config::Config;
+use crate::{runtime, telemetry};
+
+/// Measure how fast a cluster of its own is
+///
+/// Starts a PostgreSQL of its own, and on it everything that is measured; asks
+/// each in turns.
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// Sizes of the clusters
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1,3")]
+    nodes: Vec<usize>,
+    /// What is asked
+    #[arg(long, value_name = "WORK", value_delimiter = ',', default_value = "orders")]
+    work: Vec<WorkKind>,
+    /// How demand is spread over the products
+    #[arg(
+        long,
+        value_name = "SPREAD",
+        value_delimiter = ',',
+        default_value = "hot,uniform,zipf"
+    )]
+    spread: Vec<Spread>,
+    /// Lines of an order
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1")]
+    lines: Vec<usize>,
+    /// Clients that ask at once
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "64")]
+    clients: Vec<usize>,
+    /// Requests a second [default: each client sends when it was answered]
+    #[arg(long, value_name = "R")]
+    rate: Option<f64>,
+    /// How many products there are
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    products: usize,
+    /// How long a measurement takes
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    seconds: u64,
+    /// How long it runs before it counts
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    warm_up: u64,
+    /// How often everything is measured
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    rounds: usize,
+    /// Write to customers as well, into a spool; what waits to be written when a measurement ends
+    /// burdens the next ones
+    #[arg(long)]
+    mail: bool,
+    /// Leave out what clusters are compared with
+    #[arg(long)]
+    no_references: bool,
+    /// Where the results go as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Settings [default: cluster.toml, if there is one]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Bench {
+    /// Measures.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        telemetry::init("warn")?;
+        let config = Config::load(self.config.as_deref())?;
+        let options = BenchOptions {
+            config_file: Config::locate(self.config.as_deref()),
+            nodes: self.nodes,
+            works: self.work,
+            spreads: self.spread,
+            lines: self.lines,
+            clients: self.clients,
+            rate: self.rate,
+            products: self.products,
+            duration: Duration::from_secs(self.seconds),
+            warm_up: Duration::from_secs(self.warm_up),
+            rounds: self.rounds,
+            mail: self.mail,
+            references: !self.no_references,
+            json: self.json,
+            command: std::env::args().collect::<Vec<_>>().join(" "),
+        };
+        runtime::on_all_cores(run(&options, config))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
