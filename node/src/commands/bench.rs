@@ -1,10 +1,12 @@
 //! `holdfast bench`
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::TypedValueParser;
 
 use crate::bench::{BenchOptions, Spread, WorkKind, run};
 use crate::config::Config;
@@ -30,26 +32,26 @@ pub struct Bench {
         default_value = "hot,uniform,zipf"
     )]
     spread: Vec<Spread>,
-    /// Lines of an order
-    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1")]
+    /// Lines of an order, each of another product
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1", value_parser = count(1..=100))]
     lines: Vec<usize>,
     /// Clients that ask at once
-    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "64")]
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "64", value_parser = count(1..=4096))]
     clients: Vec<usize>,
     /// Requests a second [default: each client sends when it was answered]
-    #[arg(long, value_name = "R")]
-    rate: Option<f64>,
+    #[arg(long, value_name = "R", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    rate: Option<u32>,
     /// How many products there are
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = count(1..=1_000_000))]
     products: usize,
     /// How long a measurement takes
-    #[arg(long, value_name = "N", default_value_t = 8)]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=240))]
     seconds: u64,
     /// How long it runs before it counts
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(0..=60))]
     warm_up: u64,
     /// How often everything is measured
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = count(1..=100))]
     rounds: usize,
     /// Write to customers as well, into a spool; what waits to be written when a measurement ends
     /// burdens the next ones
@@ -66,6 +68,14 @@ pub struct Bench {
     config: Option<PathBuf>,
 }
 
+/// Reads a number of things.
+fn count(range: RangeInclusive<usize>) -> impl TypedValueParser<Value = usize> {
+    move |text: &str| match text.parse() {
+        Ok(number) if range.contains(&number) => Ok(number),
+        _ => Err(format!("must be {} to {}", range.start(), range.end())),
+    }
+}
+
 impl Bench {
     /// Measures.
     pub fn run(self) -> anyhow::Result<ExitCode> {
@@ -78,7 +88,7 @@ impl Bench {
             spreads: self.spread,
             lines: self.lines,
             clients: self.clients,
-            rate: self.rate,
+            rate: self.rate.map(f64::from),
             products: self.products,
             duration: Duration::from_secs(self.seconds),
             warm_up: Duration::from_secs(self.warm_up),
@@ -90,5 +100,40 @@ impl Bench {
         };
         runtime::on_all_cores(run(&options, config))?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::Bench;
+
+    #[derive(Debug, Parser)]
+    struct Command {
+        #[command(flatten)]
+        bench: Bench,
+    }
+
+    #[test]
+    fn what_cannot_be_measured_is_refused_by_what_can() {
+        for arguments in [
+            "--clients 0",
+            "--clients 64,5000",
+            "--lines 101",
+            "--products 0",
+            "--rate 0",
+            "--rounds 0",
+            "--seconds 0",
+        ] {
+            let arguments = ["bench"].into_iter().chain(arguments.split(' '));
+            let refused = Command::try_parse_from(arguments).unwrap_err().to_string();
+            assert!(
+                refused.contains("must be") || refused.contains("is not in"),
+                "{refused}"
+            );
+        }
+        let bench = Command::parse_from(["bench", "--clients", "1,64", "--rate", "500"]).bench;
+        assert_eq!((bench.clients, bench.rate), (vec![1, 64], Some(500)));
     }
 }
