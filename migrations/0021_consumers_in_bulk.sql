@@ -1,8 +1,8 @@
 -- Consumers take in and end many events at the price of a few.
 --
--- None of these commits waits for the disk. What a crash of the server may take back is told or done
--- again: a position that moved rests on the events that were taken in before it, which stand before it
--- in the log; and mail whose task comes back is sent under the same Message-ID.
+-- Taking events in waits for the disk: whoever told them goes on from memory and does not tell them
+-- again. What rests on it does not wait. A task that a crash of the server brings back is done again,
+-- and its mail sent under the same Message-ID; a position that it takes back is told from again.
 
 -- As before, but with one statement for all events instead of some for each.
 CREATE OR REPLACE FUNCTION consumer_accept_all(p_batch jsonb) RETURNS boolean[]
@@ -12,7 +12,6 @@ DECLARE
     v_news text[];
     v_one record;
 BEGIN
-    PERFORM set_config('synchronous_commit', 'off', true);
     -- In the order of the ids, so that two nodes that are told the same never wait for each other's rows.
     WITH news AS (
         INSERT INTO inbox (consumer, event_id, at)

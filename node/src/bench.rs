@@ -23,7 +23,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use tempfile::TempDir;
 
@@ -98,6 +98,12 @@ pub struct BenchOptions {
 
 /// Measures, and tells the results.
 pub async fn run(options: &BenchOptions, config: Config) -> anyhow::Result<()> {
+    let mail = &config.mail;
+    if config.nats.url.is_some() || mail.smtp_url.is_some() || mail.spool_dir.is_some() {
+        bail!(
+            "the settings name NATS, a mail relay or a spool, which would hear of every order: name none here"
+        );
+    }
     let mut signals = StopSignals::install()?;
     let home = home()?;
     let postgres = start_postgres(home.path(), options).await?;
