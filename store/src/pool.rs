@@ -29,6 +29,9 @@ pub(crate) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
 
 /// A connection that has been idle for longer is tried before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_millis(500);
+/// Connections for batches. The pool tries one that comes back, or closes it if its answer is missing:
+/// meanwhile the next batch takes the other.
+const LANE_CONNECTIONS: u32 = 2;
 /// How long an answer may take beyond what Postgres allows its statement.
 const ANSWER_GRACE: Duration = Duration::from_secs(1);
 
@@ -63,8 +66,8 @@ impl Default for StoreOptions {
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: PgPool,
-    /// One connection, for batches: it keeps warm what a commit needs, and whoever reads much cannot
-    /// hold a commit up.
+    /// For batches: few connections keep warm what a commit needs, and whoever reads much cannot hold a
+    /// commit up.
     lane: PgPool,
     options: StoreOptions,
     tally: Arc<figures::Tally>,
@@ -83,13 +86,16 @@ impl Store {
             // was made for an empty shop must not serve a full one. The lane has its own setting.
             ("plan_cache_mode", "force_custom_plan"),
         ]);
-        let pool = pool_options(&options, options.max_connections.saturating_sub(1).max(1))
-            .connect_with(connect_options.clone())
-            .await
-            .map_err(StoreError::Unavailable)?;
-        // Whoever commits no batch never opens it. Its one statement needs no plan for the values at hand:
+        let pool = pool_options(
+            &options,
+            options.max_connections.saturating_sub(LANE_CONNECTIONS).max(1),
+        )
+        .connect_with(connect_options.clone())
+        .await
+        .map_err(StoreError::Unavailable)?;
+        // Whoever commits no batch never opens one. Its one statement needs no plan for the values at hand:
         // these are whole columns.
-        let lane = pool_options(&options, 1)
+        let lane = pool_options(&options, LANE_CONNECTIONS)
             .connect_lazy_with(connect_options.options([("plan_cache_mode", "force_generic_plan")]));
         Ok(Self {
             pool,
@@ -177,7 +183,7 @@ impl Store {
         self.run_on(&self.pool, statement).await
     }
 
-    /// Does the same on the lane's connection.
+    /// Does the same on a connection of the lane's.
     pub(crate) async fn run_on_lane<T>(
         &self,
         statement: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
