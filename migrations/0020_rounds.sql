@@ -3,8 +3,9 @@
 -- A reservation that has given everything back begins again in the next round, and whatever was told of
 -- an earlier one no longer concerns it. An order's round is the one that it asks for.
 
-ALTER TABLE reservation ADD COLUMN round integer NOT NULL DEFAULT 0 CHECK (round >= 0);
+-- In the order in which batches write them: so that the two never wait for each other.
 ALTER TABLE orders ADD COLUMN round integer NOT NULL DEFAULT 0 CHECK (round >= 0);
+ALTER TABLE reservation ADD COLUMN round integer NOT NULL DEFAULT 0 CHECK (round >= 0);
 
 -- lane_commit with rounds. The older one is what the release before calls, and goes with it.
 CREATE FUNCTION lane_commit_rounds(
