@@ -3,9 +3,33 @@
 -- A reservation that has given everything back begins again in the next round, and whatever was told of
 -- an earlier one no longer concerns it. An order's round is the one that it asks for.
 
--- In the order in which batches write them: so that the two never wait for each other.
-ALTER TABLE orders ADD COLUMN round integer NOT NULL DEFAULT 0 CHECK (round >= 0);
-ALTER TABLE reservation ADD COLUMN round integer NOT NULL DEFAULT 0 CHECK (round >= 0);
+-- In the order in which batches write them, so that the two never wait for each other. What stands is
+-- looked through later: the next migration but one does that without keeping anybody from writing.
+ALTER TABLE orders ADD COLUMN round integer NOT NULL DEFAULT 0,
+    ADD CONSTRAINT orders_round_check CHECK (round >= 0) NOT VALID;
+ALTER TABLE reservation ADD COLUMN round integer NOT NULL DEFAULT 0,
+    ADD CONSTRAINT reservation_round_check CHECK (round >= 0) NOT VALID;
+
+-- Notes that an order's reservations have followed it, unless it has moved on meanwhile.
+CREATE FUNCTION order_settled_rounds(p_node uuid, p_epoch bigint, p_order uuid, p_version bigint)
+RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM fence_one(p_node, 'orders', p_order, p_epoch);
+    UPDATE orders SET unsettled = false WHERE order_id = p_order AND version = p_version;
+    RETURN FOUND;
+END $$;
+
+-- What the release before calls. It tells products of the first round alone: an order in a later one
+-- stays unsettled, and waits for a home that knows how to bring it to its end.
+CREATE OR REPLACE FUNCTION order_settled(p_node uuid, p_epoch bigint, p_order uuid, p_version bigint)
+RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM fence_one(p_node, 'orders', p_order, p_epoch);
+    UPDATE orders SET unsettled = false WHERE order_id = p_order AND version = p_version AND round = 0;
+    RETURN FOUND;
+END $$;
 
 -- lane_commit with rounds. The older one is what the release before calls, and goes with it.
 CREATE FUNCTION lane_commit_rounds(

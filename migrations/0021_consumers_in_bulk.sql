@@ -60,6 +60,9 @@ BEGIN
         ORDER BY item.n);
 END $$;
 
+-- Nobody takes events in one by one any more.
+DROP FUNCTION consumer_accept(text, uuid, uuid, bigint, jsonb, jsonb, boolean, text);
+
 -- As before; a table whose rows come and go is never worth reading whole, whatever its statistics say.
 CREATE OR REPLACE FUNCTION consumer_tasks_take(p_node uuid, p_consumers text[], p_hold_ms bigint, p_limit bigint)
 RETURNS TABLE (consumer text, event_id uuid, event text, attempts integer)

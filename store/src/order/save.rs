@@ -74,7 +74,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         self.run(async |c| {
             sqlx::query_scalar!(
-                r#"SELECT order_settled($1, $2, $3, $4) AS "settled!""#,
+                r#"SELECT order_settled_rounds($1, $2, $3, $4) AS "settled!""#,
                 lease.node_id.0,
                 lease.epoch,
                 order_id.0,

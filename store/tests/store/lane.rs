@@ -1,10 +1,10 @@
 //! The lane's batch: all or nothing, and once however often it is sent.
 
 use holdfast_domain::{
-    MovementKind, OrderId, OrderStatus, PaymentId, PaymentProvider,
-    order::{self, PaymentReport, Reported},
+    MovementKind, Order, OrderId, OrderStatus, PaymentId, PaymentProvider, ProductId,
+    order::{self, Change, PaymentReport, Reported},
 };
-use holdfast_store::{Committed, OrderExpected, OrderState, OrderWrite, Stale, StoreError};
+use holdfast_store::{Committed, OrderExpected, OrderState, OrderWrite, Service, Stale, StoreError};
 
 use crate::{
     draft::{Draft, record},
@@ -225,37 +225,50 @@ async fn units_are_shipped_once_however_often_it_is_told() {
     shop.close().await;
 }
 
-#[tokio::test]
-async fn an_order_that_is_paid_late_has_its_units_reserved_anew_once() {
-    let shop = Shop::open().await;
-    let mug = shop.product("MUG", 5).await;
-    let mut draft = Draft::new(&shop);
-    let placed = draft.place("first-order", &[(mug.id, 3)]).await;
+/// Places an order, lets it expire and settles it; returns it as it was placed and the change that expired it.
+async fn expired(shop: &Shop, product: ProductId) -> (Order, Change) {
+    let mut draft = Draft::new(shop);
+    let placed = draft.place("first-order", &[(product, 3)]).await;
     shop.store.lane_commit(&draft.batch).await.expect("commits");
     let late = placed.expires_at.expect("a deadline");
     let expired = order::expire(&placed, late).expect("is due");
-    let mut settling = Draft::new(&shop);
+    let mut settling = Draft::new(shop);
     settling.settle(&expired.order).await;
     settling.move_order(&placed, &expired, "first-order", 0);
     shop.store.lane_commit(&settling.batch).await.expect("commits");
-    assert_eq!(shop.stock(&mug).await.reserved, 0);
+    (placed, expired)
+}
 
+/// Has the provider report that an order was paid after it had expired.
+async fn paid_late(shop: &Shop, expired: &Order) -> Change {
     let report = PaymentReport {
         id: PaymentId::mint(NOW, [5; 10]),
         provider: PaymentProvider::Test,
         reference: "pay_1".to_owned(),
-        amount: placed.total,
+        amount: expired.total,
         outcome: Reported::Captured,
     };
+    let paid = order::report(expired, &report, false, expired.updated_at).expect("news");
+    let mut paying = Draft::new(shop);
+    paying.move_order(expired, &paid, "first-order", 1);
+    shop.store.lane_commit(&paying.batch).await.expect("commits");
+    paid
+}
+
+#[tokio::test]
+async fn an_order_that_is_paid_late_has_its_units_reserved_anew_once() {
+    let shop = Shop::open().await;
+    let mug = shop.product("MUG", 5).await;
+    let (placed, expired) = expired(&shop, mug.id).await;
+    assert_eq!(shop.stock(&mug).await.reserved, 0);
     let known = async || {
-        let known = shop.store.payment_is_known(placed.id, report.provider, "pay_1");
+        let known = shop
+            .store
+            .payment_is_known(placed.id, PaymentProvider::Test, "pay_1");
         known.await.expect("reads")
     };
     assert!(!known().await);
-    let paid = order::report(&expired.order, &report, false, late).expect("news");
-    let mut paying = Draft::new(&shop);
-    paying.move_order(&expired.order, &paid, "first-order", 1);
-    shop.store.lane_commit(&paying.batch).await.expect("commits");
+    let paid = paid_late(&shop, &expired.order).await;
     assert!(known().await);
 
     let mut renewing = Draft::new(&shop);
@@ -273,7 +286,7 @@ async fn an_order_that_is_paid_late_has_its_units_reserved_anew_once() {
     let (product_id, order_id) = (mug.id, placed.id);
     assert_eq!(rows, [Stale::Reservation { product_id, order_id }]);
 
-    let revived = order::revive(&paid.order, late).expect("has its units");
+    let revived = order::revive(&paid.order, paid.order.updated_at).expect("has its units");
     let mut reviving = Draft::new(&shop);
     reviving.move_order(&paid.order, &revived, "first-order", 1);
     shop.store.lane_commit(&reviving.batch).await.expect("commits");
@@ -283,5 +296,28 @@ async fn an_order_that_is_paid_late_has_its_units_reserved_anew_once() {
     for finding in shop.store.audit().await.expect("audits") {
         assert_eq!(finding.breaches, 0, "{finding:?}");
     }
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn a_home_of_the_release_before_does_not_settle_an_order_that_waits_for_its_units() {
+    let shop = Shop::open().await;
+    let mug = shop.product("MUG", 5).await;
+    let (_, expired) = expired(&shop, mug.id).await;
+    let paid = paid_late(&shop, &expired.order).await.order;
+    let lease = shop.lease(Service::Orders, paid.id.shard());
+    let mut connection = shop.database.connection().await;
+    let settled: bool = sqlx::query_scalar("SELECT order_settled($1, $2, $3, $4)")
+        .bind(lease.node_id.0)
+        .bind(lease.epoch)
+        .bind(paid.id.0)
+        .bind(paid.version)
+        .fetch_one(&mut connection)
+        .await
+        .expect("answers");
+    assert!(!settled, "it has told products of the first round alone");
+    let found = shop.store.order_record(paid.id).await.expect("reads");
+    assert!(found.expect("an order").unsettled, "a newer home will find it");
+    drop(connection);
     shop.close().await;
 }
