@@ -121,20 +121,12 @@ pub(super) async fn commit(
     };
     let next = moved(record, &decided.change);
     let intent = Intent {
-        leases: vec![desk.lease],
-        order: Some(OrderWrite {
-            record: next.clone(),
-            expected: OrderExpected::Placed {
-                version: record.order.version,
-            },
-        }),
-        events: events_of(desk, &decided.change, record.order.version),
         operation: Some(OperationIntent {
             operation: operation.clone(),
             remembered,
             at: desk.now(),
         }),
-        ..Intent::default()
+        ..intent(desk, record, &next, &decided.change)
     };
     match desk.commit(intent, Vec::new()).await {
         Ok(_) => {
@@ -158,6 +150,20 @@ pub(super) fn moved(record: &OrderRecord, change: &Change) -> OrderRecord {
         unsettled: record.unsettled || change.unsettled,
         round: record.round + u32::from(change.renews),
         ..record.clone()
+    }
+}
+
+/// Makes the intent by which an order moves from one row to the next, if the first still stands.
+pub(super) fn intent(desk: &Desk, before: &OrderRecord, next: &OrderRecord, change: &Change) -> Intent {
+    let version = before.order.version;
+    Intent {
+        leases: vec![desk.lease],
+        order: Some(OrderWrite {
+            record: next.clone(),
+            expected: OrderExpected::Placed { version },
+        }),
+        events: events_of(desk, change, version),
+        ..Intent::default()
     }
 }
 

@@ -1,18 +1,17 @@
 //! Going on with what a lost owner, or a lost message, left undone.
 
 use holdfast_domain::{ShardId, order};
-use holdfast_store::{OrderExpected, OrderRecord, OrderState, OrderWrite, Service};
+use holdfast_store::{OrderRecord, OrderState, Service};
 use rand::seq::SliceRandom as _;
 
 use super::{
-    moves::{events_of, moved},
+    moves::{intent, moved},
     revive, saga, settle,
 };
 use crate::{
     command::{CallContext, OrderCommand, Reply, Request},
     entity::{Outcome, done},
     fault_point::fault_point,
-    lane::Intent,
     node::Shared,
     ports::Desk,
     router,
@@ -83,17 +82,7 @@ pub(super) async fn handle(desk: &Desk, record: &mut OrderRecord) -> Outcome {
         && let Ok(change) = order::expire(&record.order, desk.now())
     {
         let next = moved(record, &change);
-        let intent = Intent {
-            leases: vec![desk.lease],
-            order: Some(OrderWrite {
-                record: next.clone(),
-                expected: OrderExpected::Placed {
-                    version: record.order.version,
-                },
-            }),
-            events: events_of(desk, &change, record.order.version),
-            ..Intent::default()
-        };
+        let intent = intent(desk, record, &next, &change);
         desk.commit(intent, Vec::new()).await?;
         fault_point!(desk, OrderMoved);
         *record = next;

@@ -11,13 +11,13 @@
 use std::time::Duration;
 
 use holdfast_domain::order;
-use holdfast_store::{OrderExpected, OrderRecord, OrderWrite};
+use holdfast_store::OrderRecord;
 
 use super::{
-    moves::{events_of, moved},
+    moves::{intent, moved},
     saga, settle,
 };
-use crate::{entity::Fault, fault_point::fault_point, lane::Intent, ports::Desk};
+use crate::{entity::Fault, fault_point::fault_point, ports::Desk};
 
 /// Brings an order that waits for its units to its end, if all of its products answer within `budget`.
 pub(super) async fn revive(desk: &Desk, record: &mut OrderRecord, budget: Duration) -> Result<(), Fault> {
@@ -39,17 +39,7 @@ pub(super) async fn revive(desk: &Desk, record: &mut OrderRecord, budget: Durati
         unsettled: change.unsettled,
         ..moved(record, &change)
     };
-    let intent = Intent {
-        leases: vec![desk.lease],
-        order: Some(OrderWrite {
-            record: next.clone(),
-            expected: OrderExpected::Placed {
-                version: record.order.version,
-            },
-        }),
-        events: events_of(desk, &change, record.order.version),
-        ..Intent::default()
-    };
+    let intent = intent(desk, record, &next, &change);
     desk.commit(intent, Vec::new()).await?;
     fault_point!(desk, OrderRevived);
     *record = next;
