@@ -38,6 +38,9 @@ use sql::{Form, Sql};
 
 pub use work::Spread;
 
+/// Connections beside the nodes' and those of SQL alone: setting up, and looking at what was written.
+const SPARE_CONNECTIONS: u32 = 40;
+
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, clap::ValueEnum, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -106,19 +109,21 @@ pub async fn run(options: &BenchOptions, config: Config) -> anyhow::Result<()> {
     }
     let mut signals = StopSignals::install()?;
     let home = home()?;
-    let postgres = start_postgres(home.path(), options).await?;
+    let postgres = start_postgres(home.path(), options, &config).await?;
+    let mut measurements = Vec::new();
     let measured = tokio::select! {
-        measured = measure(options, &config, home.path(), &postgres) => measured.map(Some),
+        measured = measure(options, &config, home.path(), &postgres, &mut measurements) => measured,
         signal = signals.next() => {
             terminal::remark(format_args!("{signal}: stopping"));
-            Ok(None)
+            Ok(())
         }
     };
     tokio::task::spawn_blocking(move || postgres.stop(Duration::from_secs(3))).await??;
-    if let Some(measurements) = measured? {
+    // Whatever ended the run: what was measured before is told.
+    if !measurements.is_empty() {
         report::tell(options, &measurements)?;
     }
-    Ok(())
+    measured
 }
 
 /// Makes a directory that the user who runs Postgres may enter: another one if root runs this.
@@ -130,10 +135,14 @@ fn home() -> anyhow::Result<TempDir> {
         .context("cannot make a directory for the databases")
 }
 
-async fn start_postgres(home: &Path, options: &BenchOptions) -> anyhow::Result<Postgres> {
+async fn start_postgres(home: &Path, options: &BenchOptions, config: &Config) -> anyhow::Result<Postgres> {
     let nodes: usize = options.nodes.iter().sum();
+    let clients = options.clients.iter().max().copied().unwrap_or_default();
     let postgres = PostgresOptions {
-        max_connections: u32::try_from(nodes * 24 + 320)?,
+        max_connections: u32::try_from(nodes)?
+            .saturating_mul(config.postgres.max_connections.saturating_add(2))
+            .saturating_add(u32::try_from(clients)?)
+            .saturating_add(SPARE_CONNECTIONS),
         ..PostgresOptions::new(home)
     };
     let started = tokio::task::spawn_blocking(move || Postgres::start(postgres)).await?;
@@ -145,7 +154,8 @@ async fn measure(
     config: &Config,
     home: &Path,
     postgres: &Postgres,
-) -> anyhow::Result<Vec<Measurement>> {
+    measurements: &mut Vec<Measurement>,
+) -> anyhow::Result<()> {
     let cells = cells(options);
     let mut contenders = Vec::new();
     for nodes in &options.nodes {
@@ -166,7 +176,6 @@ async fn measure(
     }
     let suited = |cell: &Cell| contenders.iter().filter(|one| one.suits(options, cell)).count();
     let bar = progress(cells.iter().map(suited).sum::<usize>() * options.rounds);
-    let mut measurements = Vec::new();
     for cell in &cells {
         for round in 0..options.rounds {
             for contender in contenders.iter_mut().filter(|one| one.suits(options, cell)) {
@@ -182,7 +191,7 @@ async fn measure(
     for contender in contenders {
         contender.end().await?;
     }
-    Ok(measurements)
+    Ok(())
 }
 
 fn cells(options: &BenchOptions) -> Vec<Cell> {

@@ -115,6 +115,14 @@ impl Tally {
         }
     }
 
+    /// Counts requests that were due when no client was free to send them.
+    fn unsent(&mut self, unsent: u64) {
+        if unsent > 0 {
+            self.fail(|| "it was due, and every client waited for an answer".to_owned());
+            self.failed += unsent - 1;
+        }
+    }
+
     /// Counts a failure.
     pub(super) fn fail(&mut self, why: impl FnOnce() -> String) {
         self.failed += 1;
@@ -161,8 +169,22 @@ impl Load {
         while let Some(part) = clients.join_next().await {
             tally.add(&part?);
         }
+        if let Pace::Open(rate) = self.pace {
+            let unsent = due_before(rate, self.warm_up + self.duration).saturating_sub(sent.load(Relaxed));
+            tally.unsent(unsent);
+        }
         Ok(tally)
     }
+}
+
+/// How many requests of an open load are due in its first `time`.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a rate and a time are positive, and bounded"
+)]
+fn due_before(rate: f64, time: Duration) -> u64 {
+    (rate * time.as_secs_f64()).ceil() as u64
 }
 
 /// One client of a load.
@@ -186,8 +208,13 @@ impl Asking {
             let request = self.work.request(self.number, &mut dice);
             let answer = self.client.send(request).await;
             let now = Instant::now();
-            // What was answered while it counted: a request under way at either end counts where it ends.
-            if (self.from..self.until).contains(&now) {
+            let counts = match self.pace {
+                // Where it ends. One that fails has failed, however late that shows.
+                Pace::Closed => now >= self.from && (now < self.until || answer.is_err()),
+                // Where it was due, however late the answer.
+                Pace::Open(_) => due >= self.from,
+            };
+            if counts {
                 tally.note(&*self.work, answer, now.saturating_duration_since(due));
             }
         }
@@ -196,6 +223,10 @@ impl Asking {
 
     /// Waits until the next request is due; `None` when the load is over.
     async fn next_due(&self) -> Option<Instant> {
+        // Before a number is drawn: one that was drawn is sent.
+        if Instant::now() >= self.until {
+            return None;
+        }
         let due = match self.pace {
             Pace::Closed => Instant::now(),
             Pace::Open(rate) => {
@@ -203,12 +234,69 @@ impl Asking {
                 self.start + Duration::from_secs_f64(count(number) / rate)
             }
         };
-        if due >= self.until || Instant::now() >= self.until {
+        if due >= self.until {
             return None;
         }
         if self.pace != Pace::Closed {
             tokio::time::sleep_until(due.into()).await;
         }
         Some(due)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use tokio::net::TcpListener;
+
+    /// Asks for anything.
+    struct Anything;
+
+    impl Work for Anything {
+        fn request(&self, _: usize, _: &mut SmallRng) -> Request<Full<Bytes>> {
+            Request::get("/")
+                .header("host", "localhost")
+                .body(Full::default())
+                .expect("its parts are valid")
+        }
+
+        fn is_good(&self, status: StatusCode) -> bool {
+            status == StatusCode::OK
+        }
+    }
+
+    #[tokio::test]
+    async fn an_open_load_is_charged_for_all_that_was_due() {
+        // A server that takes connections and closes them: nothing is ever answered.
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+        let server = listener.local_addr().expect("an address");
+        let closing = tokio::spawn(async move { while listener.accept().await.is_ok() {} });
+        let load = Load {
+            servers: vec![server],
+            clients: 2,
+            pace: Pace::Open(100.0),
+            warm_up: Duration::ZERO,
+            duration: Duration::from_millis(200),
+        };
+        let tally = load.run(Arc::new(Anything), || {}, || {}).await.expect("runs");
+        assert_eq!((tally.latencies.len(), tally.failed), (0, 20));
+        closing.abort();
+    }
+
+    #[test]
+    fn what_could_not_be_sent_has_failed() {
+        let mut tally = Tally::new(Duration::from_secs(1));
+        tally.unsent(0);
+        assert!(tally.failure.is_none());
+        tally.unsent(3);
+        assert_eq!(tally.failed, 3);
+        assert!(tally.failure.is_some());
+    }
+
+    #[test]
+    fn an_open_load_is_due_at_its_rate() {
+        assert_eq!(due_before(40.0, Duration::from_secs(2)), 80);
+        assert_eq!(due_before(3.0, Duration::from_millis(500)), 2);
     }
 }
