@@ -66,7 +66,11 @@ async fn start(
         Some(path) => KeySource::Directory(path.clone()),
         None => KeySource::Shared(shop.clone()),
     };
-    let tokens = AccessTokens::load(source, &options).await?;
+    let clock = {
+        let shop = shop.clone();
+        Box::new(move || u64::try_from(shop.now().unix_micros() / 1_000_000).unwrap_or(0))
+    };
+    let tokens = AccessTokens::load(source, clock, &options).await?;
     let registry = shop.metrics();
     let metrics = HttpMetrics::new(&registry)?;
     metrics::watch_tokens(&registry, tokens.verified().clone())?;

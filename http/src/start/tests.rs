@@ -1,6 +1,7 @@
 use std::fs;
 
 use hyper::Request;
+use jsonwebtoken::get_current_timestamp;
 use tempfile::TempDir;
 
 use super::*;
@@ -64,7 +65,9 @@ async fn without_a_directory_the_nodes_share_their_keys() {
 async fn the_last_key_by_name_signs() {
     let dir = key_dir(&["2026-01", "2026-03", "2026-02"]);
     let source = KeySource::Directory(dir.path().to_owned());
-    let tokens = AccessTokens::load(source, &options(&dir)).await.expect("keys");
+    let tokens = AccessTokens::load(source, Box::new(get_current_timestamp), &options(&dir))
+        .await
+        .expect("keys");
     let kids: Vec<String> = tokens.jwks().iter().map(|key| key.kid().to_owned()).collect();
     assert_eq!(kids, ["2026-03", "2026-02", "2026-01"]);
 }

@@ -7,7 +7,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use holdfast_domain::{Caller, Role, SessionId, UserId};
-use jsonwebtoken::{Algorithm, Header, Validation, get_current_timestamp};
+use jsonwebtoken::{Algorithm, Header, Validation};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::options::EdgeOptions;
 
-/// How far two nodes' clocks may be apart, in seconds.
+/// How far two nodes' readings of the time may be apart, in seconds.
 const LEEWAY_S: u64 = 5;
 /// How often an unknown `kid` may make a node look for new keys, in seconds.
 const RELOAD_INTERVAL_S: u64 = 5;
@@ -26,6 +26,9 @@ const RELOAD_INTERVAL_S: u64 = 5;
 const REFRESH_INTERVAL: Duration = Duration::from_secs(30);
 /// Longer texts are not tokens of ours.
 const TOKEN_MAX_BYTES: usize = 2048;
+
+/// Tells the time, in seconds since the Unix epoch.
+pub(crate) type Clock = Box<dyn Fn() -> u64 + Send + Sync>;
 
 /// The token is malformed, expired, or not signed by a key that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,6 +67,8 @@ pub(crate) struct AccessTokens {
     verified: VerifiedTokens,
     source: KeySource,
     reloaded_at: AtomicU64,
+    /// The cluster's time: tokens of one node are good on another, whatever their wall clocks say.
+    clock: Clock,
     validation: Validation,
     issuer: String,
     audience: String,
@@ -72,15 +77,20 @@ pub(crate) struct AccessTokens {
 
 impl AccessTokens {
     /// Loads the keys.
-    pub(crate) async fn load(source: KeySource, options: &EdgeOptions) -> Result<Self, KeyError> {
+    pub(crate) async fn load(
+        source: KeySource,
+        clock: Clock,
+        options: &EdgeOptions,
+    ) -> Result<Self, KeyError> {
         let keys = source.load().await?;
-        Ok(Self::new(keys, source, options))
+        Ok(Self::new(keys, source, clock, options))
     }
 
-    fn new(keys: KeyRing, source: KeySource, options: &EdgeOptions) -> Self {
+    fn new(keys: KeyRing, source: KeySource, clock: Clock, options: &EdgeOptions) -> Self {
         let mut validation = Validation::new(Algorithm::EdDSA);
-        validation.leeway = LEEWAY_S;
-        validation.validate_nbf = true;
+        // Both are checked against the cluster's time.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
         validation.set_issuer(&[&options.issuer]);
         validation.set_audience(&[&options.audience]);
         validation.set_required_spec_claims(&["iss", "aud", "sub", "nbf", "exp"]);
@@ -90,7 +100,8 @@ impl AccessTokens {
             loading: tokio::sync::Mutex::default(),
             verified: VerifiedTokens::new(options.tokens_kept, options.access_token_ttl),
             source,
-            reloaded_at: AtomicU64::new(get_current_timestamp()),
+            reloaded_at: AtomicU64::new(clock()),
+            clock,
             validation,
             issuer: options.issuer.clone(),
             audience: options.audience.clone(),
@@ -102,12 +113,13 @@ impl AccessTokens {
     #[cfg(test)]
     pub(crate) fn for_tests(options: &EdgeOptions) -> Self {
         let keys = KeyRing::parse(vec![("test".to_owned(), test_key())]).expect("a good key");
-        Self::new(keys, KeySource::Directory("/nonexistent".into()), options)
+        let clock = Box::new(jsonwebtoken::get_current_timestamp);
+        Self::new(keys, KeySource::Directory("/nonexistent".into()), clock, options)
     }
 
     /// Signs a token that says who `caller` is.
     pub(crate) fn sign(&self, caller: &Caller) -> Result<AccessToken, jsonwebtoken::errors::Error> {
-        let now = get_current_timestamp();
+        let now = (self.clock)();
         let expires_in = self.ttl.as_secs();
         let claims = Claims {
             iss: self.issuer.clone(),
@@ -148,8 +160,9 @@ impl AccessTokens {
         let hash = TokenHash::of(token);
         // Before the keys: should others take their place in between, this remembers for nothing.
         let generation = self.generation.load(Ordering::Acquire);
-        if let Some(known) = self.verified.get(&hash, generation, get_current_timestamp()) {
-            return Ok((known.caller, accepted_for(known.expires_at)));
+        let now = (self.clock)();
+        if let Some(known) = self.verified.get(&hash, generation, now) {
+            return Ok((known.caller, accepted_for(known.expires_at, now)));
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| InvalidToken)?;
         let kid = header.kid.ok_or(InvalidToken)?;
@@ -160,6 +173,9 @@ impl AccessTokens {
         let key = &keys.find(&kid).ok_or(InvalidToken)?.key;
         let verified = jsonwebtoken::decode::<Claims>(token, key, &self.validation);
         let claims = verified.map_err(|_| InvalidToken)?.claims;
+        if claims.exp.saturating_add(LEEWAY_S) < now || claims.nbf > now + LEEWAY_S {
+            return Err(InvalidToken);
+        }
         let caller = Caller {
             user_id: claims.sub,
             session_id: claims.sid,
@@ -171,7 +187,7 @@ impl AccessTokens {
             generation,
         };
         self.verified.put(hash, verified);
-        Ok((caller, accepted_for(claims.exp)))
+        Ok((caller, accepted_for(claims.exp, now)))
     }
 
     /// Returns the memory of tokens that were verified.
@@ -193,7 +209,7 @@ impl AccessTokens {
     }
 
     async fn reload(&self) {
-        let now = get_current_timestamp();
+        let now = (self.clock)();
         let last = self.reloaded_at.load(Ordering::Relaxed);
         let is_due = now.saturating_sub(last) >= RELOAD_INTERVAL_S;
         // The exchange lets one of several requests look, and the others go on with what is known.
@@ -225,9 +241,9 @@ impl AccessTokens {
     }
 }
 
-/// Tells how long a token of this `exp` will be accepted.
-fn accepted_for(expires_at: u64) -> Duration {
-    Duration::from_secs((expires_at + LEEWAY_S).saturating_sub(get_current_timestamp()))
+/// Tells how long a token of this `exp` will be accepted from `now` on.
+fn accepted_for(expires_at: u64, now: u64) -> Duration {
+    Duration::from_secs(expires_at.saturating_add(LEEWAY_S).saturating_sub(now))
 }
 
 /// Makes a fresh key, in PEM.

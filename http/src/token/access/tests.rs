@@ -1,4 +1,7 @@
+use std::sync::Arc;
+
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use jsonwebtoken::get_current_timestamp;
 use serde_json::{Value, json};
 
 use super::*;
@@ -11,7 +14,12 @@ fn tokens(pems: &[(&str, &str)]) -> AccessTokens {
         .collect();
     let keys = KeyRing::parse(pems).expect("good keys");
     // Tests never look for newer keys: the directory does not exist.
-    AccessTokens::new(keys, KeySource::Directory("/nonexistent".into()), &options)
+    AccessTokens::new(
+        keys,
+        KeySource::Directory("/nonexistent".into()),
+        Box::new(get_current_timestamp),
+        &options,
+    )
 }
 
 fn caller() -> Caller {
@@ -58,6 +66,30 @@ async fn a_token_names_its_caller_to_every_node_that_has_the_key() {
     let text = here.sign(&caller).expect("a token").text;
     assert_eq!(there.verify(&text).await, Ok(caller));
     assert_eq!(token.expires_in, 600);
+}
+
+#[tokio::test]
+async fn a_token_is_as_old_as_the_clusters_time_says_whatever_the_wall_clock_says() {
+    let time = Arc::new(AtomicU64::new(1_000_000));
+    let mut tokens = tokens(&[("a", &test_key())]);
+    // What was verified before must not answer.
+    tokens.verified = VerifiedTokens::new(0, Duration::ZERO);
+    let clock = Arc::clone(&time);
+    tokens.clock = Box::new(move || clock.load(Ordering::Relaxed));
+    let AccessToken { text, expires_in } = tokens.sign(&caller()).expect("a token");
+    assert_eq!(
+        tokens.verify_for(&text).await.map(|(_, left)| left.as_secs()),
+        Ok(expires_in + LEEWAY_S)
+    );
+    for (at, is_good) in [
+        (1_000_000 - LEEWAY_S, true),
+        (1_000_000 - LEEWAY_S - 1, false),
+        (1_000_000 + expires_in + LEEWAY_S, true),
+        (1_000_000 + expires_in + LEEWAY_S + 1, false),
+    ] {
+        time.store(at, Ordering::Relaxed);
+        assert_eq!(tokens.verify(&text).await.is_ok(), is_good, "at {at}");
+    }
 }
 
 #[tokio::test]
@@ -143,7 +175,7 @@ async fn claims_of_another_issuer_audience_or_time_are_refused() {
 /// Tokens of keys in a directory, from which they are loaded again.
 async fn tokens_of(dir: &tempfile::TempDir) -> AccessTokens {
     let source = KeySource::Directory(dir.path().to_owned());
-    AccessTokens::load(source, &EdgeOptions::default())
+    AccessTokens::load(source, Box::new(get_current_timestamp), &EdgeOptions::default())
         .await
         .expect("keys")
 }
