@@ -20,6 +20,8 @@
 //! - *It never drops a silent peer.* Nodes send keep-alives; calls to a peer that misses some in a row
 //!   fail at once, and streams have an idle timeout.
 //! - *It never connects again.* There is a dialer for each peer.
+//! - *Each message costs it several tasks and a system call at either end.* Calls and answers that are
+//!   ready at the same moment go in one message, if the peer's release reads those.
 //! - *Its writer queue has no bound.* Calls and bytes in flight to a peer are limited, then
 //!   [`LinkError::Overloaded`]; nothing is one-way but the keep-alives.
 //! - *A dropped reply or an undecodable message is silence until the deadline.* The message is plain
@@ -48,6 +50,8 @@ mod handshake;
 mod hub;
 mod name;
 mod options;
+mod outbox;
+mod pending;
 mod roster;
 mod session;
 mod stream;
@@ -81,7 +85,7 @@ pub use handshake::{CALLER_BYTES, caller};
 pub use options::{LinkOptions, Peer, TlsFiles};
 
 use self::hub::Hub;
-use crate::wire::MAX_FRAME_BYTES;
+use crate::wire::MAX_BATCH_BYTES;
 use events::Events;
 use gateway::{Gateway, GatewayMessage, gateway_name};
 use name::LinkName;
@@ -146,7 +150,7 @@ impl Link {
             Some(NodeConnectionMode::Isolated),
         )
         .with_listen_addr(Ipv4Addr::LOCALHOST.into())
-        .with_max_inbound_frame_size((MAX_FRAME_BYTES + FRAMING_BYTES) as u64);
+        .with_max_inbound_frame_size((MAX_BATCH_BYTES + FRAMING_BYTES) as u64);
         let (server, server_ended) = Actor::spawn(None, server, ()).await?;
 
         let hub = Arc::new(Hub::new(options, tls, server.clone()));
@@ -239,7 +243,7 @@ impl Link {
         let hub = &self.inner.hub;
         let counted = hub.calls.begin();
         let result = match hub.session(peer) {
-            Some(session) => session.call(hub.me.id, frame, timeout).await,
+            Some(session) => session.call(hub.next_call(), frame, timeout).await,
             None => Err(LinkError::NotConnected),
         };
         counted.ended(&result);

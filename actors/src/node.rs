@@ -135,6 +135,7 @@ impl Node {
         );
         link_options.tls.clone_from(&options.tls);
         link_options.max_calls_in_flight = options.calls_in_flight;
+        link_options.wire_version = options.wire_version;
         link_options.silent_after = options.link_silent_after;
         link_options.idle_timeout = options.link_idle_timeout;
         let link = Link::start(

@@ -7,10 +7,18 @@
 //!
 //! **What may change without a new version.** Enums may grow variants at their end, provided the
 //! older release is never sent one that it does not know. Anything else - a field added, removed
-//! or reordered - needs a new [`WIRE_VERSION`], and the release that introduces it must go on
-//! reading the version before, because two adjacent releases run side by side during an upgrade.
+//! or reordered - needs a new version, and the release that introduces it must go on speaking the
+//! version before, because two adjacent releases run side by side during an upgrade.
 //! The golden bytes in the tests exist to make such a change visible.
+//!
+//! | version | since it |
+//! |---|---|
+//! | 1 | requests and answers are frames, each a message of its own |
+//! | 2 | they also travel in [batches](encode_batch); the frames in them still open with 1 |
+//!
+//! A node tells its peers the newest version that it reads, and is sent nothing newer.
 
+mod batch;
 mod envelope;
 #[cfg(test)]
 mod tests;
@@ -19,12 +27,16 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
+pub use batch::{MAX_BATCH_BYTES, Parcel, decode_batch, encode_batch};
 pub use envelope::{
     Header, RemoteError, Reply, decode_envelope, decode_reply, encode_envelope, encode_reply,
 };
 
-/// The version byte that opens every frame.
-pub const WIRE_VERSION: u8 = 1;
+/// The oldest version that this release speaks. It opens every frame.
+pub const OLDEST_VERSION: u8 = 1;
+
+/// The newest version that this release speaks. It opens every batch.
+pub const NEWEST_VERSION: u8 = 2;
 
 /// In the place of a service's number: the envelope holds a message to the node itself.
 pub const TO_THE_NODE: u8 = u8::MAX;
@@ -50,14 +62,16 @@ pub enum WireError {
     /// The frame holds no bytes at all.
     #[error("the frame is empty")]
     Empty,
-    /// The frame opens with a version that this release does not read.
-    #[error("wire version {found} is not supported, expected {WIRE_VERSION}")]
+    /// The frame opens with another version than such frames have.
+    #[error("wire version {found} is not supported, expected {expected}")]
     Version {
         /// The version byte found.
         found: u8,
+        /// The version byte that this release reads there.
+        expected: u8,
     },
-    /// The frame is longer than [`MAX_FRAME_BYTES`].
-    #[error("the frame is longer than {MAX_FRAME_BYTES} bytes")]
+    /// The frame is longer than [`MAX_FRAME_BYTES`], or the batch than [`MAX_BATCH_BYTES`].
+    #[error("the frame or batch is too long")]
     TooLarge,
     /// The value ended before the frame did.
     #[error("{count} bytes trail the value")]
@@ -79,8 +93,13 @@ pub enum WireError {
 /// [`WireError::TooLarge`] as soon as the frame would pass [`MAX_FRAME_BYTES`].
 /// [`WireError::Unencodable`] if the type cannot be expressed in the format.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, WireError> {
+    encode_as(OLDEST_VERSION, MAX_FRAME_BYTES, value)
+}
+
+fn encode_as<T: Serialize + ?Sized>(version: u8, limit: usize, value: &T) -> Result<Vec<u8>, WireError> {
     let mut frame = Frame {
-        bytes: vec![WIRE_VERSION],
+        bytes: vec![version],
+        limit,
         overflowed: false,
     };
     match bincode::serde::encode_into_writer(value, &mut frame, CONFIG) {
@@ -96,12 +115,16 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, WireError> {
 /// [`WireError::Empty`], [`WireError::Version`] and [`WireError::TooLarge`] before the payload is
 /// looked at; [`WireError::Malformed`] or [`WireError::Trailing`] if it is not one `T`.
 pub fn decode<T: DeserializeOwned>(frame: &[u8]) -> Result<T, WireError> {
-    if frame.len() > MAX_FRAME_BYTES {
+    decode_as(OLDEST_VERSION, MAX_FRAME_BYTES, frame)
+}
+
+fn decode_as<T: DeserializeOwned>(expected: u8, limit: usize, frame: &[u8]) -> Result<T, WireError> {
+    if frame.len() > limit {
         return Err(WireError::TooLarge);
     }
-    let (&version, payload) = frame.split_first().ok_or(WireError::Empty)?;
-    if version != WIRE_VERSION {
-        return Err(WireError::Version { found: version });
+    let (&found, payload) = frame.split_first().ok_or(WireError::Empty)?;
+    if found != expected {
+        return Err(WireError::Version { found, expected });
     }
     let (value, read) = bincode::serde::decode_from_slice(payload, CONFIG).map_err(WireError::Malformed)?;
     match payload.len() - read {
@@ -114,12 +137,13 @@ pub fn decode<T: DeserializeOwned>(frame: &[u8]) -> Result<T, WireError> {
 /// frame of memory, not its own size.
 struct Frame {
     bytes: Vec<u8>,
+    limit: usize,
     overflowed: bool,
 }
 
 impl bincode::enc::write::Writer for Frame {
     fn write(&mut self, bytes: &[u8]) -> Result<(), bincode::error::EncodeError> {
-        if bytes.len() > MAX_FRAME_BYTES - self.bytes.len() {
+        if bytes.len() > self.limit - self.bytes.len() {
             self.overflowed = true;
             return Err(bincode::error::EncodeError::UnexpectedEnd);
         }

@@ -76,8 +76,8 @@ impl Meter {
         self.add(|tally| &tally.calls_out, 1);
     }
 
-    pub(super) fn was_called(&self) {
-        self.add(|tally| &tally.calls_in, 1);
+    pub(super) fn was_called(&self, times: u64) {
+        self.add(|tally| &tally.calls_in, times);
     }
 
     /// Counts a session that came up; every one but a peer's first is a reconnect.

@@ -106,7 +106,7 @@ impl NodeEventSubscription for Events {
             return;
         };
         let actor = session.actor.clone();
-        match Session::new(peer, actor, connection, hub.limits(), meter) {
+        match Session::new(&hub, peer, actor, connection, meter) {
             Some(ready) => hub.session_ready(ready),
             // Its node is ending: the gateway goes first. Dialing again will tell.
             None => session.actor.stop(Some("no gateway".to_owned())),

@@ -7,6 +7,7 @@
 //! caller's deadline. Instead [`InboundReply`] answers `Internal` when it is dropped, and a message
 //! of a kind this release does not know is answered in the same way.
 
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 
@@ -15,11 +16,13 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, Message, RpcReplyPort};
 use uuid::Uuid;
 
 use super::hub::Hub;
-use crate::wire::{MAX_FRAME_BYTES, RemoteError, encode_reply};
+use super::outbox;
+use crate::wire::{self, MAX_FRAME_BYTES, OLDEST_VERSION, Parcel, RemoteError, encode_reply};
 
 /// Variant names on the wire. They belong to the protocol between releases.
 const CALL: &str = "call";
 const BEAT: &str = "beat";
+const BATCH: &str = "batch";
 
 /// Takes the calls of peers.
 pub trait Inbound: Send + Sync + 'static {
@@ -33,13 +36,37 @@ pub trait Inbound: Send + Sync + 'static {
 
 /// The way back to the caller. Dropped without [`send`](Self::send), it answers
 /// [`RemoteError::Internal`] at once.
-#[derive(Debug)]
 pub struct InboundReply {
-    port: Option<RpcReplyPort<Vec<u8>>>,
+    port: Option<Port>,
+}
+
+/// How a call came is how its answer goes.
+enum Port {
+    /// By itself.
+    Single(RpcReplyPort<Vec<u8>>),
+    /// In a batch, as call `id` of the incarnation `from`.
+    Batch { hub: Weak<Hub>, from: Uuid, id: u64 },
+}
+
+impl Port {
+    fn send(self, frame: Vec<u8>) {
+        match self {
+            Self::Single(port) => {
+                // Fails only if the caller has stopped waiting.
+                let _ = port.send(frame);
+            }
+            Self::Batch { hub, from, id } => {
+                // A caller whose session has ended has been told so by its own link.
+                if let Some(session) = hub.upgrade().and_then(|hub| hub.session(from)) {
+                    outbox::send(&session, Parcel::Answer { id, frame });
+                }
+            }
+        }
+    }
 }
 
 impl InboundReply {
-    fn new(port: RpcReplyPort<Vec<u8>>) -> Self {
+    fn new(port: Port) -> Self {
         Self { port: Some(port) }
     }
 
@@ -53,9 +80,14 @@ impl InboundReply {
             return;
         }
         if let Some(port) = self.port.take() {
-            // Fails only if the caller has stopped waiting.
-            let _ = port.send(frame);
+            port.send(frame);
         }
+    }
+}
+
+impl fmt::Debug for InboundReply {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("InboundReply").finish_non_exhaustive()
     }
 }
 
@@ -65,7 +97,7 @@ impl Drop for InboundReply {
             // The encoding of a unit variant cannot fail; were it to, an empty frame is a reply
             // that cannot be decoded, and still not silence.
             let frame = encode_reply(&Err(RemoteError::Internal)).unwrap_or_default();
-            let _ = port.send(frame);
+            port.send(frame);
         }
     }
 }
@@ -78,8 +110,13 @@ pub(super) enum GatewayMessage {
         frame: Vec<u8>,
         reply: RpcReplyPort<Vec<u8>>,
     },
-    /// A peer shows that it is alive: its arrival alone has renewed the patience of the stream.
-    Beat,
+    /// What a peer has had to say at one moment.
+    Batch { from: Uuid, batch: Vec<u8> },
+    /// A peer shows that it is alive, and tells the newest wire version that it reads.
+    Beat { from: Uuid, reads: u8 },
+    /// A peer of a release that knows no other version shows that it is alive: the arrival alone has
+    /// renewed the patience of the stream.
+    OldBeat,
     /// A peer sent something that this release does not know.
     Unknown(Option<RpcReplyPort<Vec<u8>>>),
 }
@@ -97,12 +134,17 @@ impl Message for GatewayMessage {
                 reply,
                 metadata: Some(from.into_bytes().to_vec()),
             }),
-            Self::Beat => Ok(SerializedMessage::Cast {
-                variant: BEAT.to_owned(),
-                args: Vec::new(),
-                metadata: None,
+            Self::Batch { from, batch } => Ok(SerializedMessage::Cast {
+                variant: BATCH.to_owned(),
+                args: batch,
+                metadata: Some(from.into_bytes().to_vec()),
             }),
-            Self::Unknown(_) => Err(BoxedDowncastErr),
+            Self::Beat { from, reads } => Ok(SerializedMessage::Cast {
+                variant: BEAT.to_owned(),
+                args: vec![reads],
+                metadata: Some(from.into_bytes().to_vec()),
+            }),
+            Self::OldBeat | Self::Unknown(_) => Err(BoxedDowncastErr),
         }
     }
 
@@ -113,18 +155,35 @@ impl Message for GatewayMessage {
                 args,
                 reply,
                 metadata,
-            } => match metadata.as_deref().map(Uuid::from_slice) {
-                Some(Ok(from)) if variant == CALL => Self::Call {
+            } => match sender(metadata.as_deref()) {
+                Some(from) if variant == CALL => Self::Call {
                     from,
                     frame: args,
                     reply,
                 },
                 _ => Self::Unknown(Some(reply)),
             },
-            SerializedMessage::Cast { variant, .. } if variant == BEAT => Self::Beat,
-            SerializedMessage::Cast { .. } | SerializedMessage::CallReply(..) => Self::Unknown(None),
+            SerializedMessage::Cast {
+                variant,
+                args,
+                metadata,
+            } => match (variant.as_str(), sender(metadata.as_deref())) {
+                (BATCH, Some(from)) => Self::Batch { from, batch: args },
+                (BEAT, Some(from)) => Self::Beat {
+                    from,
+                    reads: args.first().copied().unwrap_or(OLDEST_VERSION),
+                },
+                (BEAT, None) => Self::OldBeat,
+                _ => Self::Unknown(None),
+            },
+            SerializedMessage::CallReply(..) => Self::Unknown(None),
         })
     }
+}
+
+/// Who sent a message, as it says beside it.
+fn sender(metadata: Option<&[u8]>) -> Option<Uuid> {
+    Uuid::from_slice(metadata?).ok()
 }
 
 /// The name that the gateway of an incarnation goes by. The registry of names is one for the whole
@@ -157,23 +216,65 @@ impl Actor for Gateway {
         match message {
             GatewayMessage::Call { from, frame, reply } => {
                 if let Some(hub) = self.hub.upgrade() {
-                    hub.meter(from).was_called();
+                    hub.meter(from).was_called(1);
                 }
-                let reply = InboundReply::new(reply);
-                // A panic would end the gateway, and with it every later call, in silence. The
-                // reply is dropped in unwinding, so this caller is answered as well.
-                let handled = catch_unwind(AssertUnwindSafe(|| self.inbound.call(from, frame, reply)));
-                if handled.is_err() {
-                    tracing::error!(%from, "the handler of a call panicked");
+                self.take(from, frame, InboundReply::new(Port::Single(reply)));
+            }
+            GatewayMessage::Batch { from, batch } => self.unpack(from, &batch),
+            GatewayMessage::Beat { from, reads } => {
+                if let Some(session) = self.hub.upgrade().and_then(|hub| hub.session(from)) {
+                    session.peer_reads(reads);
                 }
             }
             GatewayMessage::Unknown(Some(reply)) => {
                 tracing::warn!("a peer sent a call of an unknown kind");
-                drop(InboundReply::new(reply));
+                drop(InboundReply::new(Port::Single(reply)));
             }
-            GatewayMessage::Beat | GatewayMessage::Unknown(None) => {}
+            GatewayMessage::OldBeat | GatewayMessage::Unknown(None) => {}
         }
         Ok(())
+    }
+}
+
+impl Gateway {
+    fn unpack(&self, from: Uuid, batch: &[u8]) {
+        let Some(hub) = self.hub.upgrade() else {
+            return;
+        };
+        // Whoever sends batches has been told by this node's session that it may.
+        let Some(session) = hub.session(from) else {
+            return;
+        };
+        let parcels = match wire::decode_batch(batch) {
+            Ok(parcels) => parcels,
+            Err(error) => {
+                tracing::error!(%from, %error, "a peer sent a batch that cannot be read");
+                // Who waits for what was in it learns so at once.
+                session.end("a batch could not be read");
+                return;
+            }
+        };
+        let mut calls = 0;
+        for parcel in parcels {
+            match parcel {
+                Parcel::Call { id, frame } => {
+                    calls += 1;
+                    let hub = Weak::clone(&self.hub);
+                    self.take(from, frame, InboundReply::new(Port::Batch { hub, from, id }));
+                }
+                Parcel::Answer { id, frame } => session.answer(id, frame),
+            }
+        }
+        session.meter.was_called(calls);
+    }
+
+    fn take(&self, from: Uuid, frame: Vec<u8>, reply: InboundReply) {
+        // A panic would end the gateway, and with it every later call, in silence. The reply is
+        // dropped in unwinding, so this caller is answered as well.
+        let handled = catch_unwind(AssertUnwindSafe(|| self.inbound.call(from, frame, reply)));
+        if handled.is_err() {
+            tracing::error!(%from, "the handler of a call panicked");
+        }
     }
 }
 
@@ -213,9 +314,9 @@ mod tests {
     #[tokio::test]
     async fn a_reply_that_is_dropped_or_too_long_answers_internal() {
         let (port, dropped) = oneshot();
-        drop(InboundReply::new(port.into()));
+        drop(InboundReply::new(Port::Single(port.into())));
         let (port, too_long) = oneshot();
-        InboundReply::new(port.into()).send(vec![0; MAX_FRAME_BYTES + 1]);
+        InboundReply::new(Port::Single(port.into())).send(vec![0; MAX_FRAME_BYTES + 1]);
         for answer in [dropped, too_long] {
             let frame = answer.await.unwrap();
             assert_eq!(decode_reply(&frame).unwrap(), Err(RemoteError::Internal));

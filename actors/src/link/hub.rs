@@ -45,6 +45,8 @@ pub(super) struct Hub {
     events: broadcast::Sender<LinkEvent>,
     changed: watch::Sender<()>,
     labels: AtomicU64,
+    /// How many calls were made.
+    asked: AtomicU64,
 }
 
 impl Hub {
@@ -70,12 +72,18 @@ impl Hub {
             events: broadcast::Sender::new(EVENT_BACKLOG),
             changed: watch::Sender::new(()),
             labels: AtomicU64::new(0),
+            asked: AtomicU64::new(0),
         }
     }
 
     /// A name for a new connection that no other of this link has.
     pub(super) fn next_label(&self) -> String {
         format!("{}#{}", self.me.host(), self.labels.fetch_add(1, Relaxed))
+    }
+
+    /// A number for a new call that no other of this link has, whatever session it goes over.
+    pub(super) fn next_call(&self) -> u64 {
+        self.asked.fetch_add(1, Relaxed)
     }
 
     pub(super) fn limits(&self) -> Limits {
@@ -153,6 +161,8 @@ impl Hub {
             session.end("the link is ending");
             return;
         }
+        // Learns what the other end reads, and shows it the same, long before the first keep-alive.
+        session.beat();
         match roster.ready(peer, session.id(), Arc::clone(&session), Instant::now()) {
             Ready::Up => {
                 session.meter.connected();

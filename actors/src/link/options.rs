@@ -8,7 +8,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::error::LinkError;
-use crate::wire::MAX_FRAME_BYTES;
+use crate::wire::{MAX_FRAME_BYTES, NEWEST_VERSION, OLDEST_VERSION};
 
 /// Files of the certificate that a node proves its name with.
 #[derive(Clone, Debug)]
@@ -45,6 +45,8 @@ pub struct LinkOptions {
     pub max_calls_in_flight: usize,
     /// How many bytes the unanswered calls to one peer may hold together.
     pub max_bytes_in_flight: usize,
+    /// The newest wire version to speak; older ones are spoken with peers that know no newer.
+    pub wire_version: u8,
     /// How long to wait before dialing again after the first failure.
     pub redial_min: Duration,
     /// How long to wait before dialing again at most.
@@ -72,6 +74,7 @@ impl LinkOptions {
             handshake_timeout: Duration::from_secs(3),
             max_calls_in_flight: 512,
             max_bytes_in_flight: 64 << 20,
+            wire_version: NEWEST_VERSION,
             redial_min: Duration::from_millis(50),
             redial_max: Duration::from_secs(2),
             yield_delay: Duration::from_millis(200),
@@ -95,6 +98,9 @@ impl LinkOptions {
         }
         if self.max_calls_in_flight == 0 || self.max_bytes_in_flight < MAX_FRAME_BYTES {
             return invalid("not even one frame may be in flight");
+        }
+        if !(OLDEST_VERSION..=NEWEST_VERSION).contains(&self.wire_version) {
+            return invalid("no such wire version is spoken");
         }
         if self.redial_min.is_zero() || self.redial_min > self.redial_max {
             return invalid("the re-dial delays are zero or out of order");

@@ -15,7 +15,7 @@
 //! time together with its queue, so the queue never holds more than the limits below.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use ractor::concurrency::{OneshotReceiver, oneshot};
@@ -31,8 +31,11 @@ use super::connection::Connection;
 use super::counters::Meter;
 use super::error::LinkError;
 use super::gateway::{GatewayMessage, gateway_name};
+use super::hub::Hub;
+use super::outbox::{self, Outbox};
+use super::pending::{Expected, Pending};
 use super::upkeep::BEATS_PER_TIMEOUT;
-use crate::wire::MAX_FRAME_BYTES;
+use crate::wire::{self, MAX_FRAME_BYTES, OLDEST_VERSION, Parcel};
 
 /// How much may be in flight to one peer.
 #[derive(Clone, Copy, Debug)]
@@ -45,8 +48,10 @@ pub(super) struct Limits {
 
 /// A session that is ready for calls.
 pub(super) struct Session {
+    me: Uuid,
     pub(super) peer: Uuid,
     pub(super) meter: Meter,
+    pub(super) outbox: Outbox,
     actor: ActorRef<NodeSessionMessage>,
     gateway: ActorRef<GatewayMessage>,
     connection: Arc<Connection>,
@@ -57,26 +62,34 @@ pub(super) struct Session {
     linger: Duration,
     calls: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
+    pending: Pending,
+    /// The newest wire version that this end speaks.
+    newest: u8,
+    /// The newest wire version that both ends speak, as far as the peer has told.
+    version: AtomicU8,
 }
 
 impl Session {
     /// Finds the gateway of `peer` among the children of its session; nothing, if the peer has
     /// not advertised one.
     pub(super) fn new(
+        hub: &Hub,
         peer: Uuid,
         actor: ActorRef<NodeSessionMessage>,
         connection: Arc<Connection>,
-        limits: Limits,
         meter: Meter,
     ) -> Option<Self> {
+        let limits = hub.limits();
         let name = gateway_name(peer);
         let gateway = actor
             .get_children()
             .into_iter()
             .find(|child| !child.get_id().is_local() && child.get_name().as_ref() == Some(&name))?;
         Some(Self {
+            me: hub.me.id,
             peer,
             meter,
+            outbox: Outbox::default(),
             actor,
             gateway: gateway.into(),
             connection,
@@ -86,6 +99,9 @@ impl Session {
             linger: limits.linger,
             calls: Arc::new(Semaphore::new(limits.calls)),
             bytes: Arc::new(Semaphore::new(limits.bytes)),
+            pending: Pending::default(),
+            newest: hub.options.wire_version,
+            version: AtomicU8::new(OLDEST_VERSION),
         })
     }
 
@@ -93,10 +109,10 @@ impl Session {
         self.actor.get_id()
     }
 
-    /// Sends `frame` and waits for the answer, for no longer than `timeout`.
+    /// Sends `frame` as this node's call `id`, and waits for the answer for no longer than `timeout`.
     pub(super) async fn call(
-        &self,
-        from: Uuid,
+        self: &Arc<Self>,
+        id: u64,
         frame: Vec<u8>,
         timeout: Duration,
     ) -> Result<Vec<u8>, LinkError> {
@@ -106,23 +122,12 @@ impl Session {
             return Err(LinkError::NotConnected);
         }
         let admitted = self.admit(frame.len())?;
-        let (port, answer) = oneshot();
         let linger = timeout.max(self.linger);
+        let (answer, expected) = self.send(id, frame, linger)?;
         let mut in_flight = InFlight {
-            waiting: Some((answer, admitted)),
+            waiting: Some((answer, admitted, expected)),
             until: Instant::now() + linger,
         };
-        let call = GatewayMessage::Call {
-            from,
-            frame,
-            reply: (port, linger).into(),
-        };
-        if self.gateway.send_message(call).is_err() {
-            // The peer's gateway is gone though its session is not: only a new session can tell
-            // whether another has taken its place.
-            self.end("the gateway is gone");
-            return Err(LinkError::NotConnected);
-        }
         self.meter.called();
         tokio::select! {
             biased;
@@ -131,6 +136,71 @@ impl Session {
             _ = silent.wait_for(|silent| *silent) => Err(LinkError::Silent),
             () = sleep_until(deadline) => Err(LinkError::Timeout),
         }
+    }
+
+    /// Sends a call in the newest way that the peer is able to read.
+    fn send(
+        self: &Arc<Self>,
+        id: u64,
+        frame: Vec<u8>,
+        linger: Duration,
+    ) -> Result<(OneshotReceiver<Vec<u8>>, Option<Expected>), LinkError> {
+        if self.version.load(Relaxed) > OLDEST_VERSION {
+            let (answer, expected) = self.pending.expect(id);
+            outbox::send(self, Parcel::Call { id, frame });
+            return Ok((answer, Some(expected)));
+        }
+        let (port, answer) = oneshot();
+        let call = GatewayMessage::Call {
+            from: self.me,
+            frame,
+            reply: (port, linger).into(),
+        };
+        if self.gateway.send_message(call).is_err() {
+            self.lose_gateway();
+            return Err(LinkError::NotConnected);
+        }
+        Ok((answer, None))
+    }
+
+    /// Sends what has come together.
+    pub(super) fn send_batch(&self, parcels: &[Parcel]) {
+        match wire::encode_batch(parcels) {
+            Ok(batch) => {
+                if self
+                    .gateway
+                    .send_message(GatewayMessage::Batch { from: self.me, batch })
+                    .is_err()
+                {
+                    self.lose_gateway();
+                }
+            }
+            // Nobody would ever answer.
+            Err(error) => {
+                tracing::error!(%error, "a batch could not be encoded");
+                self.end("a batch could not be encoded");
+            }
+        }
+    }
+
+    /// Hands over the answer to one of this node's calls.
+    pub(super) fn answer(&self, id: u64, frame: Vec<u8>) {
+        self.pending.answer(id, frame);
+    }
+
+    /// Learns the newest wire version that the peer reads.
+    pub(super) fn peer_reads(&self, version: u8) {
+        let version = version.min(self.newest);
+        if self.version.swap(version, Relaxed) != version {
+            // It may have had no session yet to hear by when this node showed itself first.
+            self.beat();
+        }
+    }
+
+    /// The peer's gateway is gone though its session is not: only a new session can tell whether another
+    /// has taken its place.
+    fn lose_gateway(&self) {
+        self.end("the gateway is gone");
     }
 
     /// Takes note of whether the peer was heard, and shows it that this node is alive.
@@ -148,8 +218,17 @@ impl Session {
         self.silent
             .send_if_modified(|silent| std::mem::replace(silent, is_silent) != is_silent);
         if !is_silent {
-            let _ = self.gateway.send_message(GatewayMessage::Beat);
+            self.beat();
         }
+    }
+
+    /// Shows the peer that this node is alive, and what it reads.
+    pub(super) fn beat(&self) {
+        let beat = GatewayMessage::Beat {
+            from: self.me,
+            reads: self.newest,
+        };
+        let _ = self.gateway.send_message(beat);
     }
 
     /// Tells whether the peer is out of reach though the session is up.
@@ -162,6 +241,12 @@ impl Session {
         self.ended.cancel();
         self.actor.stop(Some(reason.to_owned()));
         self.connection.cut();
+    }
+
+    /// The newest wire version that both ends are known to speak.
+    #[cfg(test)]
+    pub(super) fn version(&self) -> u8 {
+        self.version.load(Relaxed)
     }
 
     /// Tells whether no call is in flight.
@@ -195,13 +280,13 @@ struct Admitted {
 
 /// A call that has been sent. If its caller leaves, its room is kept until it is over.
 struct InFlight {
-    waiting: Option<(OneshotReceiver<Vec<u8>>, Admitted)>,
+    waiting: Option<(OneshotReceiver<Vec<u8>>, Admitted, Option<Expected>)>,
     until: Instant,
 }
 
 impl InFlight {
     async fn answer(&mut self) -> Result<Vec<u8>, LinkError> {
-        let Some((answer, _)) = &mut self.waiting else {
+        let Some((answer, ..)) = &mut self.waiting else {
             return Err(LinkError::Closed);
         };
         let outcome = answer.await.map_err(|_| LinkError::Closed);
@@ -212,7 +297,7 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        let Some((answer, admitted)) = self.waiting.take() else {
+        let Some((answer, admitted, expected)) = self.waiting.take() else {
             return;
         };
         // Outside a runtime everything is ending anyway, the session included.
@@ -220,7 +305,7 @@ impl Drop for InFlight {
             let until = self.until;
             runtime.spawn(async move {
                 let _ = timeout_at(until, answer).await;
-                drop(admitted);
+                drop((admitted, expected));
             });
         }
     }

@@ -15,6 +15,7 @@ use ractor_cluster::NodeServerMessage;
 use uuid::Uuid;
 
 use super::*;
+use crate::wire::MAX_FRAME_BYTES;
 
 /// Long enough for anything that is going to happen, on a machine that has other things to do.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -98,6 +99,15 @@ impl Node {
         }
     }
 
+    fn wire_version(&self) -> u8 {
+        self.link.inner.hub.options.wire_version
+    }
+
+    /// The wire version of this node's session with another, if there is one.
+    fn speaks_with(&self, other: &Self) -> Option<u8> {
+        Some(self.link.inner.hub.session(other.id())?.version())
+    }
+
     fn sees(&self, other: &Self) -> bool {
         self.link.connected().contains(&other.id())
     }
@@ -149,13 +159,34 @@ async fn connected(nodes: &[&Node]) {
     .await;
 }
 
+/// Two nodes of a release that knows no batches, one of such and one of this, and two of this; each pair
+/// connected and speaking what it can.
+async fn pairs(adjust: impl Fn(&mut LinkOptions)) -> Vec<(Node, Node)> {
+    let mut pairs = Vec::new();
+    for versions in [[1, 1], [1, 2], [2, 2]] {
+        let mut versions = versions.into_iter();
+        let (one, two) = pair_with(|options| {
+            options.wire_version = versions.next().expect("one for each");
+            adjust(options);
+        })
+        .await;
+        let common = one.wire_version().min(two.wire_version());
+        until("both speak what they can", || {
+            one.speaks_with(&two) == Some(common) && two.speaks_with(&one) == Some(common)
+        })
+        .await;
+        pairs.push((one, two));
+    }
+    pairs
+}
+
 /// Two nodes, connected.
 async fn pair() -> (Node, Node) {
     pair_with(|_| {}).await
 }
 
-async fn pair_with(adjust: impl Fn(&mut LinkOptions)) -> (Node, Node) {
-    let start = async |name| {
+async fn pair_with(mut adjust: impl FnMut(&mut LinkOptions)) -> (Node, Node) {
+    let mut start = async |name| {
         let mut options = options(name);
         adjust(&mut options);
         Node::start(options).await

@@ -11,6 +11,7 @@ use crate::{
     link::TlsFiles,
     mail::MailOptions,
     relay::{EventSink, NatsOptions},
+    wire,
 };
 
 /// Configuration of a [`Node`](super::Node).
@@ -38,6 +39,8 @@ pub struct NodeOptions {
     pub link_idle_timeout: Duration,
     /// Calls to one peer that may be unanswered at a time.
     pub calls_in_flight: usize,
+    /// The newest wire version to speak with peers.
+    pub wire_version: u8,
     /// Where clients reach this node's API, for others to know.
     pub api_advertise: String,
     /// How often to renew the heartbeat.
@@ -104,6 +107,7 @@ impl NodeOptions {
             link_silent_after: Duration::from_millis(600),
             link_idle_timeout: Duration::from_secs(8),
             calls_in_flight: 512,
+            wire_version: wire::NEWEST_VERSION,
             api_advertise: String::new(),
             heartbeat_interval: Duration::from_millis(200),
             suspect_after: Duration::from_secs(1),

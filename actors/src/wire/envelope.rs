@@ -102,7 +102,7 @@ pub fn decode_reply(frame: &[u8]) -> Result<Reply, WireError> {
 
 /// Borrowed bytes, copied whole. Serde would take a `[u8]` one element at a time; the encoding is
 /// the same.
-struct Bytes<'a>(&'a [u8]);
+pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
 
 impl Serialize for Bytes<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -111,7 +111,7 @@ impl Serialize for Bytes<'_> {
 }
 
 /// Owned bytes, taken whole.
-struct Buffer(Vec<u8>);
+pub(super) struct Buffer(pub(super) Vec<u8>);
 
 impl<'de> Deserialize<'de> for Buffer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

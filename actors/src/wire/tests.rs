@@ -239,7 +239,55 @@ fn an_empty_frame_is_refused() {
 fn another_version_is_refused_before_its_payload_is_read() {
     assert!(matches!(
         decode::<u8>(&[2, 0xfe, 0xfe]),
-        Err(WireError::Version { found: 2 })
+        Err(WireError::Version {
+            found: 2,
+            expected: 1
+        })
+    ));
+}
+
+#[test]
+fn a_batch_has_these_bytes() {
+    let parcels = [
+        Parcel::Call {
+            id: 7,
+            frame: b"hi".to_vec(),
+        },
+        Parcel::Answer {
+            id: 300,
+            frame: b"yo".to_vec(),
+        },
+    ];
+    let batch = encode_batch(&parcels).unwrap();
+    assert_eq!(
+        hex(&batch),
+        concat!(
+            "02",         // version
+            "02",         // two parcels
+            "0007026869", // a call, its number, the frame behind its length
+            "01fb2c01",   // an answer to call 300
+            "02796f",
+        )
+    );
+    assert_eq!(decode_batch(&batch).unwrap(), parcels);
+}
+
+#[test]
+fn the_longest_frame_fits_in_a_batch_and_a_batch_in_nothing_shorter() {
+    let longest = vec![7; MAX_FRAME_BYTES];
+    let parcel = Parcel::Answer {
+        id: u64::MAX,
+        frame: longest,
+    };
+    let batch = encode_batch(std::slice::from_ref(&parcel)).unwrap();
+    assert!(decode_batch(&batch).unwrap() == [parcel.clone()]);
+    assert!(matches!(
+        encode_batch(&[parcel.clone(), parcel]),
+        Err(WireError::TooLarge)
+    ));
+    assert!(matches!(
+        decode_batch(&vec![NEWEST_VERSION; MAX_BATCH_BYTES + 1]),
+        Err(WireError::TooLarge)
     ));
 }
 
@@ -275,7 +323,7 @@ fn the_limit_holds_in_both_directions() {
     let exceeds = Ok(vec![0; MAX_FRAME_BYTES - 6]);
     assert!(matches!(encode_reply(&exceeds), Err(WireError::TooLarge)));
     assert!(matches!(
-        decode::<Vec<u8>>(&vec![WIRE_VERSION; MAX_FRAME_BYTES + 1]),
+        decode::<Vec<u8>>(&vec![OLDEST_VERSION; MAX_FRAME_BYTES + 1]),
         Err(WireError::TooLarge)
     ));
 }
@@ -291,7 +339,7 @@ fn a_frame_full_of_small_integers_is_not_taken_for_a_large_one() {
 #[test]
 fn a_claimed_length_beyond_the_limit_allocates_nothing() {
     // A vector that claims 2^62 elements, in a frame of ten bytes.
-    let frame = [WIRE_VERSION, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0x40];
+    let frame = [OLDEST_VERSION, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0x40];
     assert!(matches!(decode::<Vec<u64>>(&frame), Err(WireError::Malformed(_))));
 }
 
@@ -302,11 +350,31 @@ proptest! {
         let _ = decode_reply(&frame);
         // Most random frames die on their first byte; the rest of the decoder deserves some too.
         if let Some(version) = frame.first_mut() {
-            *version = WIRE_VERSION;
+            *version = OLDEST_VERSION;
         }
         let _ = decode_envelope(&frame);
         let _ = decode_reply(&frame);
         let _ = decode::<Vec<Option<String>>>(&frame);
+        if let Some(version) = frame.first_mut() {
+            *version = NEWEST_VERSION;
+        }
+        let _ = decode_batch(&frame);
+    }
+
+    #[test]
+    fn a_batch_survives_the_wire(
+        parcels in proptest::collection::vec(
+            (any::<bool>(), any::<u64>(), proptest::collection::vec(any::<u8>(), 0..64)),
+            0..16,
+        ),
+    ) {
+        let parcels: Vec<Parcel> = parcels
+            .into_iter()
+            .map(|(asks, id, frame)| if asks { Parcel::Call { id, frame } } else { Parcel::Answer { id, frame } })
+            .collect();
+        let batch = encode_batch(&parcels).unwrap();
+        prop_assert!(batch.len() <= 16 + parcels.iter().map(Parcel::size).sum::<usize>());
+        prop_assert_eq!(decode_batch(&batch).unwrap(), parcels);
     }
 
     #[test]

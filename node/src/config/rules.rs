@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use holdfast_actors::mail;
+use holdfast_actors::{mail, wire};
 use holdfast_domain::account::ACCESS_TOKEN_TTL_MAX;
 
 use super::error::{Place, Violation};
@@ -103,6 +103,11 @@ fn bounds(config: &Config, broken: &mut Vec<Broken>) {
         if value == 0 {
             broken.push(Broken::new(field, "must be at least 1"));
         }
+    }
+    let spoken = wire::OLDEST_VERSION..=wire::NEWEST_VERSION;
+    if !spoken.contains(&config.link.wire_version) {
+        let message = format!("must be from {} to {}", spoken.start(), spoken.end());
+        broken.push(Broken::new("link.wire_version", message));
     }
     if config.entities.max_in_flight == 0 {
         broken.push(Broken::new("entities.max_in_flight", "must be at least 1"));

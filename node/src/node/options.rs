@@ -41,6 +41,7 @@ pub fn node_options(config: &Config, plan: &NodePlan) -> anyhow::Result<NodeOpti
     options.link_silent_after = config.link.silent_after;
     options.link_idle_timeout = config.link.idle_timeout;
     options.calls_in_flight = config.link.max_in_flight;
+    options.wire_version = config.link.wire_version;
     options.api_advertise = plan.api.map(|api| api.to_string()).unwrap_or_default();
     options.heartbeat_interval = config.membership.heartbeat;
     options.suspect_after = config.membership.suspect_after;

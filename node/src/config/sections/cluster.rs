@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use holdfast_actors::wire;
 use serde::{Deserialize, Serialize};
 
 /// `[cluster]`: what all nodes share.
@@ -96,6 +97,10 @@ pub struct LinkSettings {
     pub idle_timeout: Duration,
     /// Calls to one peer that may be unanswered at a time.
     pub max_in_flight: usize,
+    /// The newest wire version to speak with other nodes. Less than the newest
+    /// for as long as a cluster may have to go back to a release that does not
+    /// know it.
+    pub wire_version: u8,
     /// The authority that signs the nodes' certificates, PEM.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_ca: Option<PathBuf>,
@@ -113,6 +118,7 @@ impl Default for LinkSettings {
             silent_after: Duration::from_millis(600),
             idle_timeout: Duration::from_secs(8),
             max_in_flight: 512,
+            wire_version: wire::NEWEST_VERSION,
             tls_ca: None,
             tls_cert: None,
             tls_key: None,
