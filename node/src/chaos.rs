@@ -11,6 +11,7 @@
 //! processes that this run has started are killed or stopped.
 
 mod check;
+mod clocks;
 mod faults;
 mod gather;
 mod history;
@@ -41,7 +42,8 @@ use crate::signals::StopSignals;
 use crate::terminal;
 use crate::up::{self, Grounds, UpOptions};
 use check::{Evidence, Verdict};
-use faults::{Plan, Site};
+use clocks::Clocks;
+use faults::{OtherRelease, Plan, Site};
 use load::{Clock, Stage};
 
 pub use faults::FaultKind;
@@ -75,6 +77,9 @@ pub struct ChaosOptions {
     pub faults: Vec<FaultKind>,
     /// Whether two things go wrong at a time.
     pub in_pairs: bool,
+    /// Another build of this program, of an adjacent release; this one at the
+    /// wire version before, if absent.
+    pub other_build: Option<PathBuf>,
     /// Where the page goes.
     pub report: PathBuf,
     /// The command that runs this again.
@@ -88,6 +93,7 @@ pub struct ChaosOptions {
 /// Runs a cluster, the load and the faults, checks, and writes the report.
 /// Tells whether every promise was kept; nothing if a signal stopped the run.
 pub async fn run(options: &ChaosOptions, config: Config) -> anyhow::Result<Option<bool>> {
+    let (options, clock_library) = &as_possible_here(options)?;
     // Better now than after the run.
     File::options()
         .create(true)
@@ -102,6 +108,9 @@ pub async fn run(options: &ChaosOptions, config: Config) -> anyhow::Result<Optio
     let store = connect(grounds.database_url()).await?;
     let network = network::Network::lay(&mut grounds, &store, &home.path.join("net")).await?;
     let names: Vec<String> = grounds.plans.iter().map(|plan| plan.name.clone()).collect();
+    let overrides = grounds.overrides.clone();
+    let lay_clocks = |library: &PathBuf| Clocks::lay(library, home.path.join("clocks"), &names, &overrides);
+    let clocks = clock_library.as_ref().map(lay_clocks).transpose()?;
     let database = grounds.instance().context("the database is not ours")?.clone();
     let database_url = grounds.database_url().to_owned();
     let variables = vec![
@@ -114,7 +123,15 @@ pub async fn run(options: &ChaosOptions, config: Config) -> anyhow::Result<Optio
     let mut cluster = grounds.launch(&variables)?;
     let trial = async {
         cluster.until_ready().await?;
-        let trial = try_out(options, &home.path, names, network, database, database_url, store);
+        let tools = Tools {
+            network,
+            clocks,
+            overrides,
+            database,
+            database_url,
+            store,
+        };
+        let trial = try_out(options, &home.path, names, tools);
         tokio::select! {
             done = trial => done,
             ended = cluster.supervise() => {
@@ -178,14 +195,44 @@ async fn prepare(
     Grounds::prepare(up, config, signals).await
 }
 
+/// What faults are made with.
+struct Tools {
+    network: network::Network,
+    clocks: Option<Clocks>,
+    overrides: up::Overrides,
+    database: up::Instance,
+    database_url: String,
+    store: Store,
+}
+
+/// Leaves out of the whole menu what this machine has not got the means for,
+/// and says so; what was asked for by name is not left out. Returns with it the
+/// library that moves clocks, if that is needed.
+fn as_possible_here(options: &ChaosOptions) -> anyhow::Result<(ChaosOptions, Option<PathBuf>)> {
+    const MISSING: &str = "libfaketime is not installed, without which no wall clock can be moved";
+    let mut options = options.clone();
+    if let Some(build) = options.other_build.as_ref().filter(|build| !build.is_file()) {
+        bail!("{} is no program", build.display());
+    }
+    if !options.faults.contains(&FaultKind::Clock) {
+        return Ok((options, None));
+    }
+    let library = Clocks::library();
+    if library.is_none() {
+        if options.faults.len() < FaultKind::ALL.len() {
+            bail!(MISSING);
+        }
+        terminal::remark(format_args!("{MISSING}: `clock` is left out"));
+        options.faults.retain(|kind| *kind != FaultKind::Clock);
+    }
+    Ok((options, library))
+}
+
 async fn try_out(
     options: &ChaosOptions,
     data_dir: &Path,
     names: Vec<String>,
-    network: network::Network,
-    database: up::Instance,
-    database_url: String,
-    store: Store,
+    tools: Tools,
 ) -> anyhow::Result<bool> {
     let cluster_file = ClusterFile::path_in(data_dir);
     let cluster = ClusterFile::read(&cluster_file)?;
@@ -199,7 +246,16 @@ async fn try_out(
         .await
         .context("cannot set up products and customers")?;
     let stage = Arc::new(stage);
-    let facts = report::Facts::collect(options, &names, stage.customers.len(), &database);
+    let facts = report::Facts::collect(options, &names, stage.customers.len(), &tools.database);
+    let Tools {
+        network,
+        clocks,
+        overrides,
+        database,
+        database_url,
+        store,
+    } = tools;
+    let other_release = OtherRelease::of(options.other_build.as_deref());
     let site = Site {
         cluster_file,
         names,
@@ -211,6 +267,9 @@ async fn try_out(
         shop: shop.clone(),
         products: stage.products.clone(),
         clock: Clock::start(),
+        clocks,
+        overrides,
+        other_release,
     };
     let plan = Plan {
         kinds: options.faults.clone(),

@@ -20,6 +20,7 @@ mod data_dir;
 mod database;
 mod log_file;
 mod member;
+mod overrides;
 mod plan;
 mod progress;
 mod summary;
@@ -43,6 +44,7 @@ use admin::Admin;
 use database::Database;
 pub(crate) use database::Instance;
 use member::Launch;
+pub(crate) use overrides::Overrides;
 use plan::check_ports;
 use progress::Step;
 use supervisor::Supervisor;
@@ -97,6 +99,8 @@ pub(crate) struct Grounds {
     admin: Admin,
     /// Whether mail is spooled if the settings say nothing about mail.
     spools: bool,
+    /// What single nodes are launched with, then and later.
+    pub(crate) overrides: Overrides,
 }
 
 impl Grounds {
@@ -130,6 +134,7 @@ impl Grounds {
             database,
             admin,
             spools: true,
+            overrides: Overrides::default(),
         }))
     }
 
@@ -168,6 +173,7 @@ impl Grounds {
                 .iter()
                 .map(|(name, text)| ((*name).to_owned(), text.clone()))
                 .collect(),
+            overrides: self.overrides,
         };
         let supervisor = Supervisor::launch(
             self.plans,

@@ -50,6 +50,47 @@ fn a_short_run_keeps_every_promise_and_reports_it() {
 }
 
 #[test]
+fn nodes_of_two_wire_versions_and_one_that_stalls_before_it_is_answered_keep_every_promise() {
+    let site = Site::new().with_variable("HOLDFAST_CLUSTER__OPERATION_BUDGET", "4s");
+    let output = run(&site, "upgrade,pause-sent");
+    assert!(output.status.success(), "{output:?}");
+    let remarked = String::from_utf8_lossy(&output.stderr);
+    assert!(remarked.contains("back as the other release"), "{remarked}");
+}
+
+/// Wherever the checks run on a bare machine, the library is installed before.
+#[test]
+fn nobody_notices_that_a_nodes_wall_clock_is_an_hour_off_or_the_run_says_that_it_cannot_show_it() {
+    let site = Site::new().with_variable("HOLDFAST_CLUSTER__OPERATION_BUDGET", "4s");
+    let output = run(&site, "clock");
+    let remarked = String::from_utf8_lossy(&output.stderr);
+    if remarked.contains("libfaketime is not installed") {
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(std::env::var_os("CI").is_none(), "{remarked}");
+        return;
+    }
+    assert!(output.status.success(), "{output:?}");
+    assert!(remarked.contains("wall clock set"), "{remarked}");
+}
+
+/// Has a run inflict `faults`.
+fn run(site: &Site, faults: &str) -> std::process::Output {
+    let report = site.path("report.html");
+    let report = report.to_str().expect("a path of ours is plain");
+    site.run(&[
+        "chaos",
+        "--seconds",
+        "12",
+        "--seed",
+        "5",
+        "--faults",
+        faults,
+        "--report",
+        report,
+    ])
+}
+
+#[test]
 fn a_fault_that_is_not_on_the_menu_is_refused_by_the_names_of_those_that_are() {
     let output = Site::new().run(&["chaos", "--faults", "kill,flood"]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");

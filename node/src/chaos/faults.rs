@@ -6,6 +6,7 @@ mod menu;
 #[cfg(feature = "fault-points")]
 mod misjudge;
 mod nodes;
+mod releases;
 mod site;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use std::time::Duration;
 pub use menu::FaultKind;
 
 pub(super) use inflict::{Plan, run};
+pub(super) use releases::OtherRelease;
 pub(super) use site::Site;
 
 /// A fault of one kind, with all that was drawn for it.
@@ -29,6 +31,8 @@ pub(super) struct Fault {
     pub(super) lasts: Duration,
     /// Whether connections break at once, instead of falling silent.
     pub(super) cuts: bool,
+    /// Whether a clock is set back, instead of forward.
+    pub(super) backwards: bool,
 }
 
 /// A fault that was inflicted, on the clock of the history.
@@ -60,6 +64,8 @@ impl Fault {
         match self.kind {
             FaultKind::Kill
             | FaultKind::Pause
+            | FaultKind::PauseSent
+            | FaultKind::Upgrade
             | FaultKind::Isolate
             | FaultKind::NoDatabase
             | FaultKind::Pool => vec![self.node],
@@ -71,7 +77,9 @@ impl Fault {
             | FaultKind::DatabaseImmediate
             | FaultKind::DatabaseStop
             | FaultKind::SlowDisk
-            | FaultKind::Rolling => Vec::new(),
+            | FaultKind::Rolling
+            // Nobody is to notice.
+            | FaultKind::Clock => Vec::new(),
         }
     }
 
@@ -83,6 +91,9 @@ impl Fault {
         match self.kind {
             FaultKind::Kill => format!("{node}: SIGKILL"),
             FaultKind::Pause => format!("{node}: SIGSTOP for {seconds:.1} s"),
+            FaultKind::PauseSent => {
+                format!("{node}: SIGSTOP for {seconds:.1} s before it heard what Postgres answered")
+            }
             FaultKind::OneWay => format!("{node} to {other}: black hole for {seconds:.1} s"),
             FaultKind::TwoWay => format!("{node} and {other}: {how} for {seconds:.1} s"),
             FaultKind::Isolate => format!("{node} and its peers: {how} for {seconds:.1} s"),
@@ -98,6 +109,11 @@ impl Fault {
             #[cfg(feature = "fault-points")]
             FaultKind::Misjudge => format!("{node}: declared dead, and cut off for {seconds:.1} s"),
             FaultKind::Rolling => "every node: SIGTERM, one after the other".to_owned(),
+            FaultKind::Upgrade => format!("{node}: SIGTERM, back as the other release"),
+            FaultKind::Clock => {
+                let way = if self.backwards { "back" } else { "forward" };
+                format!("{node}: wall clock set {way} by an hour for {seconds:.1} s")
+            }
         }
     }
 }

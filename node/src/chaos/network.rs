@@ -59,7 +59,7 @@ pub(super) type Way = (Place, Place);
 /// All relays of a cluster. Clones share them.
 #[derive(Clone, Debug)]
 pub(super) struct Network {
-    gates: Arc<HashMap<Way, watch::Sender<Flow>>>,
+    gates: Arc<HashMap<Way, Gate>>,
     blocks: Arc<Mutex<Vec<Block>>>,
 }
 
@@ -71,11 +71,19 @@ struct Block {
     flow: Flow,
 }
 
+/// What may pass on one way, and what has.
+#[derive(Clone, Debug, Default)]
+struct Gate {
+    flow: watch::Sender<Flow>,
+    /// Bytes since the beginning.
+    passed: watch::Sender<u64>,
+}
+
 /// Both directions of a connection, seen from the end that made it.
 #[derive(Clone, Debug)]
 struct Ways {
-    there: watch::Receiver<Flow>,
-    back: watch::Receiver<Flow>,
+    there: Gate,
+    back: Gate,
 }
 
 impl Network {
@@ -121,7 +129,7 @@ impl Network {
             .clone()
             .flat_map(|from| places.clone().map(move |to| (from, to)))
             .filter(|(from, to)| from != to)
-            .map(|way| (way, watch::Sender::new(Flow::Open)))
+            .map(|way| (way, Gate::default()))
             .collect();
         Self {
             gates: Arc::new(gates),
@@ -146,6 +154,14 @@ impl Network {
         self.apply(&blocks);
     }
 
+    /// Waits until this many more bytes have passed on a way.
+    pub(super) async fn until_passed(&self, way: Way, bytes: u64) {
+        let mut passed = self.gates[&way].passed.subscribe();
+        let enough = *passed.borrow() + bytes;
+        // Fails only if the gate is gone, and that is held here.
+        let _ = passed.wait_for(|passed| *passed >= enough).await;
+    }
+
     fn apply(&self, blocks: &[Block]) {
         for (way, gate) in self.gates.iter() {
             let worst = blocks
@@ -154,7 +170,7 @@ impl Network {
                 .map(|block| block.flow)
                 .max()
                 .unwrap_or_default();
-            gate.send_if_modified(|flow| {
+            gate.flow.send_if_modified(|flow| {
                 let changes = *flow != worst;
                 *flow = worst;
                 changes
@@ -163,7 +179,7 @@ impl Network {
     }
 
     fn ways(&self, from: Place, to: Place) -> Ways {
-        let gate = |way| self.gates[&way].subscribe();
+        let gate = |way| self.gates[&way].clone();
         Ways {
             there: gate((from, to)),
             back: gate((to, from)),
@@ -231,7 +247,7 @@ mod tests {
     use super::{Flow, Network, Place};
 
     fn flow(network: &Network, from: Place, to: Place) -> Flow {
-        *network.ways(from, to).there.borrow()
+        *network.ways(from, to).there.flow.borrow()
     }
 
     #[test]

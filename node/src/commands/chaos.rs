@@ -39,14 +39,19 @@ pub struct Chaos {
     /// Repeats the choices of another run [default: drawn]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// What may go wrong: `all`, or some of kill, pause, one-way, two-way,
-    /// isolate, no-database, pg-kill, pg-fast, pg-immediate, pg-stop, pool,
-    /// slow-disk, rolling
+    /// What may go wrong: `all`, or some of kill, pause, pause-sent, one-way,
+    /// two-way, isolate, no-database, pg-kill, pg-fast, pg-immediate, pg-stop,
+    /// pool, slow-disk, rolling, upgrade, clock
     #[arg(long, value_name = "FAULTS", value_delimiter = ',', default_value = "all")]
     faults: Vec<FaultArg>,
     /// Let two things go wrong at a time
     #[arg(long)]
     pairs: bool,
+    /// Another build of holdfast, of the release before or after this one, that
+    /// `upgrade` restarts nodes as; it must know the settings [default: this
+    /// build, speaking the wire version before]
+    #[arg(long, value_name = "PROGRAM")]
+    other_build: Option<PathBuf>,
     /// How many nodes [default: as many as the settings list]
     #[arg(long, value_name = "N")]
     nodes: Option<usize>,
@@ -98,6 +103,7 @@ impl Chaos {
             clients: self.clients as usize,
             faults: self.kinds(),
             in_pairs: self.pairs,
+            other_build: self.other_build,
             nodes: self.nodes,
             data_dir: self.data_dir,
             report: self.report,
@@ -144,6 +150,9 @@ impl Chaos {
         if self.pairs {
             words.push("--pairs".to_owned());
         }
+        if let Some(build) = &self.other_build {
+            words.push(format!("--other-build {}", build.display()));
+        }
         words.extend(self.nodes.map(|nodes| format!("--nodes {nodes}")));
         #[cfg(feature = "fault-points")]
         words.extend(self.without.map(|guard| format!("--without {}", guard.name())));
@@ -176,7 +185,7 @@ mod tests {
     fn the_command_that_repeats_a_run_parses_to_the_same_run() {
         for arguments in [
             "--seed 7",
-            "--seconds 8 --rate 20 --clients 9 --seed 9 --faults kill,pg-fast --pairs --nodes 2 --config c.toml",
+            "--seconds 8 --rate 20 --clients 9 --seed 9 --faults kill,pg-fast --pairs --other-build b --nodes 2 --config c.toml",
             "--seed 1 --without early-answers",
         ] {
             let first = chaos(arguments);

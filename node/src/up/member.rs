@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 
 use super::backoff::Backoff;
 use super::log_file;
+use super::overrides::Overrides;
 use super::plan::NodePlan;
 use crate::cluster_file::{ClusterNode, base_url};
 use crate::config::Secret;
@@ -39,11 +40,14 @@ pub(super) struct Launch {
     pub(super) mail_dir: Option<PathBuf>,
     /// More settings, for all nodes alike.
     pub(super) variables: Vec<(String, String)>,
+    /// What single nodes are launched with instead, or besides.
+    pub(super) overrides: Overrides,
 }
 
 impl Launch {
     fn command(&self, plan: &NodePlan) -> Command {
-        let mut command = Command::new(&self.program);
+        let particular = self.overrides.of(&plan.name);
+        let mut command = Command::new(particular.program.as_ref().unwrap_or(&self.program));
         command.arg("node");
         if let Some(config) = &self.config {
             command.arg("--config").arg(config);
@@ -71,6 +75,7 @@ impl Launch {
         let database_url = plan.database_url.as_ref();
         command
             .envs(self.variables.iter().map(|(name, text)| (name, text)))
+            .envs(particular.variables)
             .env(
                 "HOLDFAST_DATABASE_URL",
                 database_url.map_or(self.database_url.as_str(), Secret::reveal),
@@ -245,7 +250,7 @@ mod tests {
 
     use nix::sys::signal::Signal;
 
-    use super::{Launch, Member};
+    use super::{Launch, Member, Overrides};
     use crate::config::Config;
     use crate::up::plan;
 
@@ -261,6 +266,7 @@ mod tests {
             cookie_file: "/srv/cookie".into(),
             mail_dir: None,
             variables: Vec::new(),
+            overrides: Overrides::default(),
         };
         let plan = plan(&Config::default(), Some(1), None).unwrap().remove(0);
         let member = Member::launch(plan, directory.join("n1.log"), &launch).unwrap();

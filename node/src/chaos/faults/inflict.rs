@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use super::menu::Menu;
 #[cfg(feature = "fault-points")]
 use super::misjudge::misjudge;
-use super::{Fault, FaultKind, Infliction, Site, Victim, database, nodes};
+use super::{Fault, FaultKind, Infliction, Site, Victim, database, nodes, releases};
 use crate::terminal;
 
 /// What load without faults looks like has to be seen, too.
@@ -78,6 +78,7 @@ async fn inflict(site: &Site, fault: &Fault) -> (Infliction, Option<anyhow::Erro
     let done = match fault.kind {
         FaultKind::Kill => nodes::kill(site, fault.node).await,
         FaultKind::Pause => nodes::pause(site, fault.node, fault.lasts).await,
+        FaultKind::PauseSent => nodes::pause_sent(site, fault.node, fault.lasts).await,
         FaultKind::OneWay | FaultKind::TwoWay | FaultKind::Isolate | FaultKind::NoDatabase => {
             nodes::partition(site, fault).await;
             Ok(())
@@ -91,6 +92,8 @@ async fn inflict(site: &Site, fault: &Fault) -> (Infliction, Option<anyhow::Erro
         #[cfg(feature = "fault-points")]
         FaultKind::Misjudge => misjudge(site, fault).await,
         FaultKind::Rolling => nodes::roll(site, &mut victims).await,
+        FaultKind::Upgrade => releases::change(site, fault.node).await,
+        FaultKind::Clock => nodes::shift_clock(site, fault).await,
     };
     // A death has no end that could be told from its recovery.
     let ended = match fault.kind {

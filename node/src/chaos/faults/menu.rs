@@ -11,6 +11,8 @@ use super::Fault;
 
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// It takes a node up to a second to see that its clock was moved.
+const CLOCK_MIN: Duration = Duration::from_secs(3);
 const DISORDER_MIN: Duration = Duration::from_secs(1);
 const DISORDER_MAX: Duration = Duration::from_secs(8);
 /// How long a stopped server stays away.
@@ -23,6 +25,9 @@ pub enum FaultKind {
     Kill,
     /// A node stands still for a while.
     Pause,
+    /// A node that has sent Postgres something stands still before it hears
+    /// back.
+    PauseSent,
     /// What one node sends another does not arrive; the other direction works.
     OneWay,
     /// Two nodes do not hear each other.
@@ -47,6 +52,10 @@ pub enum FaultKind {
     SlowDisk,
     /// All nodes are restarted in good order, one after the other.
     Rolling,
+    /// A node is restarted in good order as another release, and stays so.
+    Upgrade,
+    /// A node's wall clock is an hour off.
+    Clock,
     /// A node is declared dead though it lives; not on the menu.
     #[cfg(feature = "fault-points")]
     Misjudge,
@@ -59,9 +68,10 @@ pub struct UnknownFault;
 
 impl FaultKind {
     /// The whole menu.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Kill,
         Self::Pause,
+        Self::PauseSent,
         Self::OneWay,
         Self::TwoWay,
         Self::Isolate,
@@ -73,6 +83,8 @@ impl FaultKind {
         Self::Pool,
         Self::SlowDisk,
         Self::Rolling,
+        Self::Upgrade,
+        Self::Clock,
     ];
 
     /// Names it as the command line does.
@@ -80,6 +92,7 @@ impl FaultKind {
         match self {
             Self::Kill => "kill",
             Self::Pause => "pause",
+            Self::PauseSent => "pause-sent",
             Self::OneWay => "one-way",
             Self::TwoWay => "two-way",
             Self::Isolate => "isolate",
@@ -91,6 +104,8 @@ impl FaultKind {
             Self::Pool => "pool",
             Self::SlowDisk => "slow-disk",
             Self::Rolling => "rolling",
+            Self::Upgrade => "upgrade",
+            Self::Clock => "clock",
             #[cfg(feature = "fault-points")]
             Self::Misjudge => "misjudge",
         }
@@ -99,7 +114,7 @@ impl FaultKind {
     /// Whether clients of the nodes that it does not strike must not notice
     /// more than a delay.
     pub(in crate::chaos) fn spares_other_nodes(self) -> bool {
-        matches!(self, Self::Kill | Self::Rolling)
+        matches!(self, Self::Kill | Self::Rolling | Self::Upgrade | Self::Clock)
     }
 
     /// Whether it is about two nodes.
@@ -188,9 +203,11 @@ impl Menu {
             | FaultKind::DatabaseKill
             | FaultKind::DatabaseFast
             | FaultKind::DatabaseImmediate
-            | FaultKind::Rolling => Duration::ZERO,
+            | FaultKind::Rolling
+            | FaultKind::Upgrade => Duration::ZERO,
             FaultKind::DatabaseStop => OUTAGE,
-            FaultKind::Pause => self.between(PAUSE_MIN, PAUSE_MAX),
+            FaultKind::Pause | FaultKind::PauseSent => self.between(PAUSE_MIN, PAUSE_MAX),
+            FaultKind::Clock => self.between(CLOCK_MIN, DISORDER_MAX),
             #[cfg(feature = "fault-points")]
             FaultKind::Misjudge => super::misjudge::UNTOLD,
             FaultKind::OneWay
@@ -206,6 +223,7 @@ impl Menu {
             other,
             lasts: lasts.min(self.longest),
             cuts: self.rng.random_bool(0.5),
+            backwards: self.rng.random_bool(0.5),
         }
     }
 

@@ -41,6 +41,7 @@ pub(super) async fn misjudge(site: &Site, fault: &Fault) -> anyhow::Result<()> {
     };
     let silence = Fault {
         cuts: false,
+        backwards: false,
         ..fault.clone()
     };
     let (done, ()) = tokio::join!(superseded, partition(site, &silence));

@@ -2,12 +2,19 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
 use nix::sys::signal::Signal;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::site::{Site, send};
 use super::{Fault, FaultKind, Victim};
 use crate::chaos::network::{Flow, Place, Way};
+
+/// More than a heartbeat, less than what a few orders take.
+const SENT_BYTES: u64 = 1_500;
+/// Much less than a node waits for the database before it worries.
+const SENDS_WITHIN: Duration = Duration::from_millis(300);
+const CLOCK_SHIFT_S: i64 = 3_600;
 
 /// Lets a paused process go on, whatever becomes of whoever paused it.
 pub(super) struct Paused(pub(super) u32);
@@ -28,6 +35,36 @@ pub(super) async fn pause(site: &Site, node: usize, lasts: Duration) -> anyhow::
     let paused = Paused(site.signal(node, Signal::SIGSTOP)?);
     sleep(lasts).await;
     drop(paused);
+    Ok(())
+}
+
+/// Pauses a node between something that it sends to the database and what it
+/// hears about that.
+pub(super) async fn pause_sent(site: &Site, node: usize, lasts: Duration) -> anyhow::Result<()> {
+    let there = (Place::Node(node), Place::Database);
+    let answers = site.network.block(vec![(there.1, there.0)], Flow::Held);
+    // A node with nothing to send is paused as well.
+    let _ = timeout(SENDS_WITHIN, site.network.until_passed(there, SENT_BYTES)).await;
+    let paused = site.signal(node, Signal::SIGSTOP).map(Paused);
+    site.network.release(answers);
+    let paused = paused?;
+    sleep(lasts).await;
+    drop(paused);
+    Ok(())
+}
+
+/// Has a node believe for a while that it is an hour earlier or later.
+pub(super) async fn shift_clock(site: &Site, fault: &Fault) -> anyhow::Result<()> {
+    let clocks = site.clocks.as_ref().context("no clock can be moved here")?;
+    let name = &site.names[fault.node];
+    let ahead_s = if fault.backwards {
+        -CLOCK_SHIFT_S
+    } else {
+        CLOCK_SHIFT_S
+    };
+    clocks.set(name, ahead_s)?;
+    sleep(fault.lasts).await;
+    clocks.set(name, 0)?;
     Ok(())
 }
 
@@ -85,6 +122,7 @@ mod tests {
             other: 2,
             lasts: Duration::ZERO,
             cuts: false,
+            backwards: false,
         };
         ways(&fault, 3)
     }

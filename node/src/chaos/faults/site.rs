@@ -13,12 +13,14 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
+use super::releases::OtherRelease;
+use crate::chaos::clocks::Clocks;
 use crate::chaos::load::Clock;
 use crate::chaos::network::Network;
 use crate::cluster_file::{ClusterFile, ClusterNode};
 use crate::probe::Probe;
 use crate::shop::{Ask, Shop};
-use crate::up::Instance;
+use crate::up::{Instance, Overrides};
 
 /// How long a cluster may take to serve again once nothing is wrong any more.
 const RECOVERED_WITHIN: Duration = Duration::from_mins(1);
@@ -38,6 +40,12 @@ pub(in crate::chaos) struct Site {
     pub(in crate::chaos) shop: Shop,
     pub(in crate::chaos) products: Vec<Uuid>,
     pub(in crate::chaos) clock: Clock,
+    /// The nodes' wall clocks, if they can be moved.
+    pub(in crate::chaos) clocks: Option<Clocks>,
+    /// What the nodes are launched with.
+    pub(in crate::chaos) overrides: Overrides,
+    /// What a node changes to, and back from.
+    pub(in crate::chaos) other_release: OtherRelease,
 }
 
 impl Site {

@@ -3,6 +3,8 @@
 use std::fs;
 use std::thread::available_parallelism;
 
+use crate::chaos::clocks::Clocks;
+use crate::chaos::faults::OtherRelease;
 use crate::chaos::{ChaosOptions, PAYMENT_DEADLINE};
 use crate::up::Instance;
 
@@ -58,6 +60,18 @@ impl Facts {
             (
                 "partitions",
                 "by relays between the nodes, and between each node and Postgres".to_owned(),
+            ),
+            (
+                "wall clocks",
+                match Clocks::library() {
+                    Some(_) => "moved by libfaketime",
+                    None => "not moved: libfaketime is not installed",
+                }
+                .to_owned(),
+            ),
+            (
+                "other release",
+                OtherRelease::of(options.other_build.as_deref()).describe(),
             ),
             (
                 "build",
