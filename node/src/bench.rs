@@ -9,10 +9,13 @@
 //! Invariant: an answer that is not the one hoped for never counts as work.
 
 mod bare;
+mod bound;
 mod client;
 mod contender;
 mod load;
 mod meter;
+mod plot;
+mod quiet;
 mod report;
 mod sql;
 mod stage;
@@ -32,8 +35,9 @@ use crate::postgres::{Postgres, PostgresOptions};
 use crate::signals::StopSignals;
 use crate::terminal;
 use bare::Bare;
+use bound::Bound;
 use contender::{Cluster, Contender};
-use report::{Cell, Measurement};
+use report::{Cell, Facts, Measurement};
 use sql::{Form, Sql};
 
 pub use work::Spread;
@@ -79,8 +83,9 @@ pub struct BenchOptions {
     pub lines: Vec<usize>,
     /// Clients that ask at once.
     pub clients: Vec<usize>,
-    /// Requests a second; if absent, each client sends when it was answered.
-    pub rate: Option<f64>,
+    /// Requests a second; if there are none, each client sends when it was
+    /// answered.
+    pub rates: Vec<u32>,
     /// How many products there are.
     pub products: usize,
     /// How long a measurement takes.
@@ -95,6 +100,8 @@ pub struct BenchOptions {
     pub references: bool,
     /// Where the results go as JSON.
     pub json: Option<PathBuf>,
+    /// Where a plot of latency against rate goes.
+    pub plot: Option<PathBuf>,
     /// The command that runs this again.
     pub command: String,
 }
@@ -107,9 +114,16 @@ pub async fn run(options: &BenchOptions, config: Config) -> anyhow::Result<()> {
             "the settings name NATS, a mail relay or a spool, which would hear of every order: name none here"
         );
     }
+    let mut nodes = options.nodes.clone();
+    nodes.sort_unstable();
+    nodes.dedup();
+    if nodes.len() < options.nodes.len() {
+        bail!("--nodes names a size twice");
+    }
     let mut signals = StopSignals::install()?;
     let home = home()?;
     let postgres = start_postgres(home.path(), options, &config).await?;
+    let facts = Facts::collect(options, &postgres);
     let mut measurements = Vec::new();
     let measured = tokio::select! {
         measured = measure(options, &config, home.path(), &postgres, &mut measurements) => measured,
@@ -121,7 +135,7 @@ pub async fn run(options: &BenchOptions, config: Config) -> anyhow::Result<()> {
     tokio::task::spawn_blocking(move || postgres.stop(Duration::from_secs(3))).await??;
     // Whatever ended the run: what was measured before is told.
     if !measurements.is_empty() {
-        report::tell(options, &measurements)?;
+        report::tell(options, facts, &measurements)?;
     }
     measured
 }
@@ -165,7 +179,11 @@ async fn measure(
     if options.references {
         if let Some(Contender::Cluster(cluster)) = contenders.first() {
             let bare = Bare::new(cluster, config).await?;
+            let bound = Bound::new(cluster, postgres)
+                .await
+                .context("cannot set up the bound")?;
             contenders.push(Contender::Bare(bare));
+            contenders.push(Contender::Bound(bound));
         }
         for form in [Form::One, Form::Four] {
             match Sql::new(options, config, home, postgres, form).await? {
@@ -174,16 +192,34 @@ async fn measure(
             }
         }
     }
-    let suited = |cell: &Cell| contenders.iter().filter(|one| one.suits(options, cell)).count();
-    let bar = progress(cells.iter().map(suited).sum::<usize>() * options.rounds);
-    for cell in &cells {
+    let suited = |cell: &Cell| -> Vec<usize> {
+        let all = contenders.iter().enumerate();
+        all.filter(|(_, one)| one.suits(cell))
+            .map(|(index, _)| index)
+            .collect()
+    };
+    let turns: Vec<Vec<usize>> = cells.iter().map(suited).collect();
+    let bar = progress(turns.iter().map(Vec::len).sum::<usize>() * options.rounds);
+    let everybody = contender::servers(&contenders, postgres);
+    for (cell, mut turns) in cells.iter().zip(turns) {
         for round in 0..options.rounds {
-            for contender in contenders.iter_mut().filter(|one| one.suits(options, cell)) {
-                bar.set_message(format!("{} {}", contender.name(), cell));
+            for turn in &turns {
+                let contender = &mut contenders[*turn];
+                bar.set_message(format!("waiting for quiet before {} {cell}", contender.name()));
+                if !quiet::comes(&everybody).await {
+                    bar.suspend(|| {
+                        terminal::remark("what was put off is not done yet: it burdens what follows");
+                    });
+                }
+                bar.set_message(format!("{} {cell}", contender.name()));
                 let measurement = contender.measure(options, cell, round).await?;
                 bar.suspend(|| report::remark(&measurement));
                 measurements.push(measurement);
                 bar.inc(1);
+            }
+            // Nobody always follows the same one.
+            if !turns.is_empty() {
+                turns.rotate_left(1);
             }
         }
     }
@@ -208,12 +244,17 @@ fn cells(options: &BenchOptions) -> Vec<Cell> {
         for spread in spreads {
             for lines in lines {
                 for clients in &options.clients {
-                    cells.push(Cell {
+                    let cell = |offered| Cell {
                         work: *work,
                         spread: *spread,
                         lines: *lines,
                         clients: *clients,
-                    });
+                        offered,
+                    };
+                    if options.rates.is_empty() {
+                        cells.push(cell(None));
+                    }
+                    cells.extend(options.rates.iter().copied().map(Some).map(cell));
                 }
             }
         }

@@ -1,8 +1,12 @@
 //! What measuring the shop asks of Postgres.
 
+mod bound;
+
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::{Store, StoreError, pool::connect_options};
+
+pub use bound::{BoundConnection, BoundGroup};
 
 /// What the connection calls itself.
 const APPLICATION_NAME: &str = "holdfast-measure";

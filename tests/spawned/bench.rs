@@ -8,7 +8,10 @@ use crate::harness::launched::Site;
 
 /// Measures with these arguments besides a small stage's; returns the results.
 fn measured(arguments: &[&str]) -> Value {
-    let site = Site::new();
+    measured_at(&Site::new(), arguments)
+}
+
+fn measured_at(site: &Site, arguments: &[&str]) -> Value {
     let results = site.path("results.json");
     let mut all = vec![
         "bench",
@@ -57,7 +60,7 @@ fn a_cluster_is_measured_beside_what_it_is_compared_with() {
     let orders = who(&results, "orders");
     // SQL alone takes pgbench, which not every installation of PostgreSQL has.
     assert!(
-        orders == ["holdfast-1"] || orders == ["holdfast-1", "sql-1", "sql-4"],
+        orders == ["holdfast-1", "bound"] || orders == ["holdfast-1", "bound", "sql-1", "sql-4"],
         "{orders:?}"
     );
     assert_eq!(who(&results, "reads"), ["holdfast-1", "bare"]);
@@ -78,4 +81,28 @@ fn an_open_load_comes_at_its_rate_and_orders_of_several_lines_are_placed() {
     assert_eq!(who(&results, "orders"), ["holdfast-1"]);
     let rate = results["measurements"][0]["rate"].as_f64().expect("a rate");
     assert!((20.0..=60.0).contains(&rate), "{rate}");
+    assert_eq!(results["measurements"][0]["offered"], 40);
+}
+
+#[test]
+fn latency_is_drawn_against_the_rates_that_were_offered() {
+    let site = Site::new();
+    let plot = site.path("plot.svg");
+    let plot = plot.to_str().expect("a path of ours is plain");
+    let rates = ["--rate", "20,40", "--spread", "hot", "--plot", plot];
+    let results = measured_at(&site, &rates);
+    assert!(who(&results, "orders").contains(&"bound".to_owned()));
+    let drawn = fs::read_to_string(plot).expect("a plot");
+    assert!(
+        drawn.starts_with("<svg") && drawn.contains("bound: hot orders, 2 clients"),
+        "{drawn}"
+    );
+}
+
+#[test]
+fn a_plot_without_rates_and_a_size_that_is_named_twice_are_refused() {
+    for arguments in [&["--plot", "x.svg"][..], &["--nodes", "1,1"]] {
+        let output = Site::new().run(&[&["bench"], arguments].concat());
+        assert!(!output.status.success(), "{output:?}");
+    }
 }

@@ -56,8 +56,13 @@ impl Bare {
         "bare"
     }
 
-    pub(super) fn suits(options: &BenchOptions, cell: &Cell) -> bool {
-        cell.work != WorkKind::Orders && options.rate.is_none()
+    pub(super) fn suits(cell: &Cell) -> bool {
+        match cell.work {
+            WorkKind::Orders => false,
+            WorkKind::Reads => true,
+            // Hashing has no rate but its own.
+            WorkKind::Logins => cell.offered.is_none(),
+        }
     }
 
     /// Measures one cell once.

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::bare::Bare;
+use super::bound::Bound;
 use super::client::Client;
 use super::load::{Load, Pace, Work};
 use super::meter::{Processes, Spent};
@@ -42,6 +43,7 @@ pub(super) enum Contender {
     Cluster(Box<Cluster>),
     Sql(Sql),
     Bare(Bare),
+    Bound(Bound),
 }
 
 impl Contender {
@@ -50,15 +52,17 @@ impl Contender {
             Self::Cluster(cluster) => &cluster.name,
             Self::Sql(sql) => sql.name(),
             Self::Bare(_) => Bare::name(),
+            Self::Bound(_) => Bound::name(),
         }
     }
 
     /// Tells whether it does what a cell asks for.
-    pub(super) fn suits(&self, options: &BenchOptions, cell: &Cell) -> bool {
+    pub(super) fn suits(&self, cell: &Cell) -> bool {
         match self {
             Self::Cluster(_) => true,
-            Self::Sql(_) => Sql::suits(options, cell),
-            Self::Bare(_) => Bare::suits(options, cell),
+            Self::Sql(_) => Sql::suits(cell),
+            Self::Bare(_) => Bare::suits(cell),
+            Self::Bound(_) => Bound::suits(cell),
         }
     }
 
@@ -73,6 +77,7 @@ impl Contender {
             Self::Cluster(cluster) => cluster.measure(options, cell, round).await,
             Self::Sql(sql) => sql.measure(options, cell, round).await,
             Self::Bare(bare) => bare.measure(options, cell, round).await,
+            Self::Bound(bound) => bound.measure(options, cell, round).await,
         }
     }
 
@@ -80,8 +85,21 @@ impl Contender {
     pub(super) async fn end(self) -> anyhow::Result<()> {
         match self {
             Self::Cluster(cluster) => cluster.end().await,
-            Self::Sql(_) | Self::Bare(_) => Ok(()),
+            Self::Sql(_) | Self::Bare(_) | Self::Bound(_) => Ok(()),
         }
+    }
+}
+
+/// Who may have something left to do when nobody is asked: every cluster's nodes, and the database.
+pub(super) fn servers(contenders: &[Contender], postgres: &Postgres) -> Processes {
+    let nodes = contenders.iter().filter_map(|contender| match contender {
+        Contender::Cluster(cluster) => Some(&cluster.processes.servers),
+        Contender::Sql(_) | Contender::Bare(_) | Contender::Bound(_) => None,
+    });
+    Processes {
+        servers: nodes.flatten().copied().collect(),
+        postgres: Some(postgres.pid()),
+        generators: Vec::new(),
     }
 }
 
@@ -239,7 +257,9 @@ pub(super) fn load(options: &BenchOptions, cell: &Cell, servers: Vec<SocketAddr>
     Load {
         servers,
         clients: cell.clients,
-        pace: options.rate.map_or(Pace::Closed, Pace::Open),
+        pace: cell
+            .offered
+            .map_or(Pace::Closed, |rate| Pace::Open(f64::from(rate))),
         warm_up: options.warm_up,
         duration: options.duration,
     }

@@ -7,10 +7,15 @@ use std::thread::available_parallelism;
 use anyhow::Context;
 use serde::Serialize;
 
+use super::bound::Bound;
 use super::load::{Tally, count};
 use super::meter::Part;
-use super::{BenchOptions, Spread as Demand, WorkKind};
+use super::{BenchOptions, Spread as Demand, WorkKind, plot};
+use crate::postgres::Postgres;
 use crate::terminal;
+
+/// Names what was built, if whoever runs this knows.
+const COMMIT: &str = "HOLDFAST_COMMIT";
 
 /// What is measured at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -19,6 +24,9 @@ pub(super) struct Cell {
     pub(super) spread: Demand,
     pub(super) lines: usize,
     pub(super) clients: usize,
+    /// Requests a second, if they do not wait for answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) offered: Option<u32>,
 }
 
 impl fmt::Display for Cell {
@@ -27,7 +35,11 @@ impl fmt::Display for Cell {
         if self.work == WorkKind::Orders && self.lines > 1 {
             write!(f, " of {} lines", self.lines)?;
         }
-        write!(f, ", {} clients", self.clients)
+        write!(f, ", {} clients", self.clients)?;
+        if let Some(rate) = self.offered {
+            write!(f, ", {rate}/s")?;
+        }
+        Ok(())
     }
 }
 
@@ -114,7 +126,7 @@ pub(super) fn remark(measured: &Measurement) {
 
 /// Tells the results: what each contender does, and how many times as much as what it is compared with
 /// in the same round.
-pub(super) fn tell(options: &BenchOptions, measurements: &[Measurement]) -> anyhow::Result<()> {
+pub(super) fn tell(options: &BenchOptions, facts: Facts, measurements: &[Measurement]) -> anyhow::Result<()> {
     let mut cells: Vec<Cell> = measurements.iter().map(|measured| measured.cell).collect();
     cells.sort_unstable();
     cells.dedup();
@@ -125,6 +137,7 @@ pub(super) fn tell(options: &BenchOptions, measurements: &[Measurement]) -> anyh
         "p50 ms",
         "p99 ms",
         "times",
+        "of bound",
         "cpu us",
         "of it pg",
         "log bytes",
@@ -145,6 +158,9 @@ pub(super) fn tell(options: &BenchOptions, measurements: &[Measurement]) -> anyh
             let times = own
                 .iter()
                 .filter_map(|one| Some(one.rate / compared(&of_cell, one)?));
+            let of_bound = own
+                .iter()
+                .filter_map(|one| Some(100.0 * one.rate / bound(&of_cell, one)?));
             let not_done: u64 = own.iter().map(|one| one.refused + one.failed).sum();
             table.add_row([
                 cell.to_string(),
@@ -153,6 +169,7 @@ pub(super) fn tell(options: &BenchOptions, measurements: &[Measurement]) -> anyh
                 spread(|one| one.p50_ms).told(1),
                 spread(|one| one.p99_ms).told(1),
                 Spread::of(times).told(2),
+                Spread::of(of_bound).told(0),
                 spread(|one| one.server_us + one.postgres_us).told(0),
                 spread(|one| one.postgres_us).told(0),
                 spread(|one| one.log_bytes).told(0),
@@ -161,13 +178,12 @@ pub(super) fn tell(options: &BenchOptions, measurements: &[Measurement]) -> anyh
         }
     }
     terminal::say(table);
-    let facts = Facts::collect(options);
     terminal::say(format_args!(
-        "{} on {}, {}",
-        facts.build, facts.machine, facts.begun
+        "{}, {} on {}, {}",
+        facts.build, facts.database, facts.machine, facts.begun
     ));
     terminal::say(format_args!(
-        "medians of {} rounds, and the least and the most; times: against the faster SQL, or the bare library, of the same round",
+        "medians of {} rounds, and the least and the most; times: against the faster SQL, or the bare library, of the same round; of bound: percent of what is possible",
         options.rounds
     ));
     if let Some(path) = &options.json {
@@ -175,19 +191,33 @@ pub(super) fn tell(options: &BenchOptions, measurements: &[Measurement]) -> anyh
         std::fs::write(path, serde_json::to_vec_pretty(&all)?)
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
+    if let Some(path) = &options.plot {
+        plot::draw(path, measurements)?;
+    }
     Ok(())
 }
 
 /// Finds what a cluster's measurement is compared with: the best in its round of what is no cluster.
 fn compared(of_cell: &[&Measurement], measured: &Measurement) -> Option<f64> {
-    let is_reference = |one: &Measurement| !one.contender.starts_with("holdfast");
-    if is_reference(measured) {
+    let is_reference = |one: &Measurement| !is_cluster(one) && one.contender != Bound::name();
+    if !is_cluster(measured) {
         return None;
     }
     let same_round = of_cell
         .iter()
         .filter(|one| one.round == measured.round && is_reference(one));
     same_round.map(|one| one.rate).max_by(f64::total_cmp)
+}
+
+/// Finds what was possible in the round of a cluster's measurement.
+fn bound(of_cell: &[&Measurement], measured: &Measurement) -> Option<f64> {
+    let mut same_round = of_cell.iter().filter(|one| one.round == measured.round);
+    let bound = same_round.find(|one| one.contender == Bound::name())?;
+    is_cluster(measured).then_some(bound.rate)
+}
+
+fn is_cluster(one: &Measurement) -> bool {
+    one.contender.starts_with("holdfast")
 }
 
 /// The median of some values, the least and the most.
@@ -229,15 +259,17 @@ struct Results<'a> {
 
 /// What was run, on what.
 #[derive(Serialize)]
-struct Facts {
+pub(super) struct Facts {
     command: String,
     build: String,
+    database: String,
     machine: String,
     begun: String,
 }
 
 impl Facts {
-    fn collect(options: &BenchOptions) -> Self {
+    /// Collects them, at the beginning.
+    pub(super) fn collect(options: &BenchOptions, postgres: &Postgres) -> Self {
         let profile = if cfg!(debug_assertions) {
             "debug"
         } else {
@@ -246,9 +278,11 @@ impl Facts {
         let cores = available_parallelism().map_or(0, usize::from);
         let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         let time = time::OffsetDateTime::now_utc();
+        let commit = std::env::var(COMMIT).map_or_else(|_| String::new(), |commit| format!(" ({commit})"));
         Self {
             command: options.command.clone(),
-            build: format!("holdfast {}, {profile}", env!("CARGO_PKG_VERSION")),
+            build: format!("holdfast {}{commit}, {profile}", env!("CARGO_PKG_VERSION")),
+            database: format!("PostgreSQL {}", postgres.installation().major),
             machine: format!(
                 "{cores} cores, {} {} {}",
                 std::env::consts::OS,
@@ -270,6 +304,7 @@ mod tests {
             spread: Demand::Hot,
             lines: 1,
             clients: 64,
+            offered: None,
         };
         let tally = Tally::new(std::time::Duration::from_secs(1));
         Measurement {
@@ -284,13 +319,16 @@ mod tests {
             measured("holdfast-1", 0, 900.0),
             measured("sql-1", 0, 100.0),
             measured("sql-4", 0, 60.0),
+            measured("bound", 0, 1_000.0),
             measured("holdfast-1", 1, 800.0),
             measured("sql-1", 1, 50.0),
         ];
         let all: Vec<&Measurement> = all.iter().collect();
         assert_eq!(compared(&all, all[0]), Some(100.0));
-        assert_eq!(compared(&all, all[3]), Some(50.0));
+        assert_eq!(compared(&all, all[4]), Some(50.0));
         assert_eq!(compared(&all, all[1]), None);
+        assert_eq!(bound(&all, all[0]), Some(1_000.0));
+        assert_eq!(bound(&all, all[4]), None);
     }
 
     #[test]

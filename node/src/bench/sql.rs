@@ -105,8 +105,8 @@ impl Sql {
     }
 
     /// Tells whether there is a script for a cell.
-    pub(super) fn suits(options: &BenchOptions, cell: &Cell) -> bool {
-        cell.work == WorkKind::Orders && cell.lines == 1 && options.rate.is_none()
+    pub(super) fn suits(cell: &Cell) -> bool {
+        cell.work == WorkKind::Orders && cell.lines == 1
     }
 
     /// Measures one cell once.
@@ -139,6 +139,8 @@ impl Sql {
             .arg(format!("--client={}", cell.clients))
             .args(["--jobs", if cell.clients > 1 { THREADS } else { "1" }])
             .arg(format!("--time={seconds}"))
+            // Latency counts from when a transaction was due.
+            .args(cell.offered.map(|rate| format!("--rate={rate}")))
             .arg(&self.database)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

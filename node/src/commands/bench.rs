@@ -38,9 +38,10 @@ pub struct Bench {
     /// Clients that ask at once
     #[arg(long, value_name = "N", value_delimiter = ',', default_value = "64", value_parser = count(1..=4096))]
     clients: Vec<usize>,
-    /// Requests a second [default: each client sends when it was answered]
-    #[arg(long, value_name = "R", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    rate: Option<u32>,
+    /// Requests a second, one rate after the other [default: each client sends
+    /// when it was answered]
+    #[arg(long, value_name = "R", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    rate: Vec<u32>,
     /// How many products there are
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = count(1..=1_000_000))]
     products: usize,
@@ -63,6 +64,9 @@ pub struct Bench {
     /// Where the results go as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Where a plot of latency against rate goes, as SVG
+    #[arg(long, value_name = "FILE", requires = "rate")]
+    plot: Option<PathBuf>,
     /// Settings [default: cluster.toml, if there is one]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -88,7 +92,7 @@ impl Bench {
             spreads: self.spread,
             lines: self.lines,
             clients: self.clients,
-            rate: self.rate.map(f64::from),
+            rates: self.rate,
             products: self.products,
             duration: Duration::from_secs(self.seconds),
             warm_up: Duration::from_secs(self.warm_up),
@@ -96,6 +100,7 @@ impl Bench {
             mail: self.mail,
             references: !self.no_references,
             json: self.json,
+            plot: self.plot,
             command: std::env::args().collect::<Vec<_>>().join(" "),
         };
         runtime::on_all_cores(run(&options, config))?;
@@ -134,6 +139,6 @@ mod tests {
             );
         }
         let bench = Command::parse_from(["bench", "--clients", "1,64", "--rate", "500"]).bench;
-        assert_eq!((bench.clients, bench.rate), (vec![1, 64], Some(500)));
+        assert_eq!((bench.clients, bench.rate), (vec![1, 64], vec![500]));
     }
 }
