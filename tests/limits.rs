@@ -50,6 +50,8 @@ fn limited(options: &mut NodeOptions) {
             writes_by_caller: PLENTY,
             reads_by_address: PLENTY,
             reads_by_caller: RATE,
+            webhooks_by_address: PLENTY,
+            webhooks_by_provider: PLENTY,
         },
         ..BudgetOptions::default()
     });

@@ -2,7 +2,9 @@
 //!
 //! The budgets are the cluster's and stand in `holdfast_actors::budget`. Here each route has its
 //! class, each request is counted - by its client's address before its route is entered, and by its
-//! caller once the token is verified - and each answer says what is left.
+//! caller once the token is verified - and each answer says what is left. What a provider has signed is
+//! the provider's alone, since all that it reports may come from one address; what nobody has signed is
+//! its address's.
 
 use std::sync::OnceLock;
 
@@ -60,6 +62,29 @@ impl Decisions {
                 fields::seconds(admission.wait),
             ))
         }
+    }
+
+    /// Counts a request that is about to be served as one of its client's address, if it is that already.
+    ///
+    /// # Errors
+    /// `rate-limited`: it is one too many.
+    pub(crate) async fn admit_address(&self, shop: &Shop, address: Subject) -> Result<(), Problem> {
+        if self.class == Some(Class::Webhooks) {
+            return Ok(());
+        }
+        self.admit(shop, address).await
+    }
+
+    /// Counts a request that has been served as one of its client's address, if it should have been
+    /// signed and was not: nothing has been done.
+    ///
+    /// # Errors
+    /// `rate-limited`: it is one too many.
+    pub(crate) async fn admit_unsigned(&self, shop: &Shop, address: Subject) -> Result<(), Problem> {
+        if self.class != Some(Class::Webhooks) || self.by_caller.get().is_some() {
+            return Ok(());
+        }
+        self.admit(shop, address).await
     }
 
     /// Says in an answer's headers which policies were applied, and what is left.

@@ -166,12 +166,26 @@ impl EdgeService {
             },
             _ => None,
         };
-        if let Some(shop) = &self.budgets {
-            let address = Subject::address(context.client());
-            if let Err(problem) = context.limits().admit(shop, address).await {
-                return problem.into_response();
-            }
+        let address = Subject::address(context.client());
+        if let Some(shop) = &self.budgets
+            && let Err(problem) = context.limits().admit_address(shop, address).await
+        {
+            return problem.into_response();
         }
+        let response = self.work(route, request).await;
+        if let Some(shop) = &self.budgets
+            && let Err(problem) = context.limits().admit_unsigned(shop, address).await
+        {
+            return problem.into_response();
+        }
+        response
+    }
+
+    async fn work<B>(&self, route: &Route, request: Request<B>) -> Response
+    where
+        B: Body + Send + Sync + 'static,
+        B::Error: Into<BoxError>,
+    {
         let work = AssertUnwindSafe(warp::service(route.filter()).oneshot(request)).catch_unwind();
         match tokio::time::timeout(self.timeout, work).await {
             Ok(Ok(Ok(response))) => response,

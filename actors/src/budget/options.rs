@@ -38,7 +38,8 @@ impl Rate {
 
 /// The rate of each class of calls, counted by address and by caller.
 ///
-/// Addresses have much more than callers: a whole office may share one.
+/// Addresses have much more than callers: a whole office may share one. With webhooks it is the other way
+/// round: a provider reports for the whole shop, and its address is counted only for what nobody has signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it all")]
 pub struct Rates {
@@ -51,6 +52,8 @@ pub struct Rates {
     pub writes_by_caller: Rate,
     pub reads_by_address: Rate,
     pub reads_by_caller: Rate,
+    pub webhooks_by_address: Rate,
+    pub webhooks_by_provider: Rate,
 }
 
 impl Default for Rates {
@@ -65,6 +68,8 @@ impl Default for Rates {
             writes_by_caller: Rate::per_minute(600, 200),
             reads_by_address: Rate::per_minute(12_000, 3_000),
             reads_by_caller: Rate::per_minute(1_800, 600),
+            webhooks_by_address: Rate::per_minute(120, 60),
+            webhooks_by_provider: Rate::per_minute(30_000, 6_000),
         }
     }
 }
@@ -83,6 +88,8 @@ impl Rates {
             (Class::Writes, Scope::Caller) => self.writes_by_caller,
             (Class::Reads, Scope::Address) => self.reads_by_address,
             (Class::Reads, Scope::Caller) => self.reads_by_caller,
+            (Class::Webhooks, Scope::Address) => self.webhooks_by_address,
+            (Class::Webhooks, Scope::Caller) => self.webhooks_by_provider,
         }
     }
 }

@@ -20,16 +20,21 @@ pub enum Class {
     Writes,
     /// Changes nothing.
     Reads,
+    /// Reports what a payment provider has done, signed by it.
+    ///
+    /// An owner of a release that does not know this class gives no tokens of it; shares decide then.
+    Webhooks,
 }
 
 impl Class {
     /// Lists every class, in order.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Register,
         Self::Login,
         Self::Orders,
         Self::Writes,
         Self::Reads,
+        Self::Webhooks,
     ];
 
     /// Returns the class's name.
@@ -40,6 +45,7 @@ impl Class {
             Self::Orders => "orders",
             Self::Writes => "writes",
             Self::Reads => "reads",
+            Self::Webhooks => "webhooks",
         }
     }
 
@@ -54,7 +60,7 @@ impl Class {
 pub enum Scope {
     /// The address that they come from, whoever asks.
     Address,
-    /// The user who is signed in, wherever they come from.
+    /// The user who is signed in, or the provider who has signed, wherever they come from.
     Caller,
 }
 
@@ -93,6 +99,8 @@ impl Policy {
             (Class::Writes, Scope::Caller) => "writes-caller",
             (Class::Reads, Scope::Address) => "reads-address",
             (Class::Reads, Scope::Caller) => "reads-caller",
+            (Class::Webhooks, Scope::Address) => "webhooks-address",
+            (Class::Webhooks, Scope::Caller) => "webhooks-provider",
         }
     }
 }
@@ -102,7 +110,7 @@ impl Policy {
 pub enum Subject {
     /// An address, or the network that one client has for itself.
     Address([u8; 16]),
-    /// Somebody who is signed in.
+    /// Somebody who is signed in, or who has signed.
     Caller([u8; 16]),
 }
 
@@ -118,6 +126,11 @@ impl Subject {
     /// Counts by user, over all of their sessions.
     pub fn caller(user: UserId) -> Self {
         Self::Caller(user.0.into_bytes())
+    }
+
+    /// Counts by provider, under the id by which its reports are remembered.
+    pub fn provider(id: Uuid) -> Self {
+        Self::Caller(id.into_bytes())
     }
 
     /// Returns by what this counts.

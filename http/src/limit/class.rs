@@ -15,6 +15,7 @@ pub(crate) fn class_of(method: &str, template: &str) -> Option<Class> {
         ("POST", "me/password") => Some(Class::Login),
         ("POST", _) if call.starts_with("auth/") => Some(Class::Login),
         ("POST", "orders" | "orders/{id}/payments") => Some(Class::Orders),
+        ("POST", _) if call.starts_with("payment-webhooks/") => Some(Class::Webhooks),
         _ => Some(Class::Writes),
     }
 }

@@ -70,6 +70,10 @@ fn every_call_belongs_to_a_class_and_nothing_else_does() {
             .map(str::to_owned)
             .into()
     );
+    assert_eq!(
+        of(Class::Webhooks),
+        ["POST /v1/payment-webhooks/{provider}".to_owned()].into()
+    );
     assert!(of(Class::Reads).iter().all(|row| row.starts_with("GET ")));
     assert!(of(Class::Writes).contains("POST /v1/orders/{id}/cancel"));
 }

@@ -3,6 +3,7 @@
 use std::{convert::Infallible, str::FromStr};
 
 use bytes::Bytes;
+use holdfast_actors::budget::Subject;
 use holdfast_domain::{
     FieldError, OperationKey, OrderId, PaymentId, PaymentProvider,
     order::{PaymentReport, Reported},
@@ -130,6 +131,8 @@ pub(super) async fn report(
     .map_err(|error| Problem::invalid_signature(error.to_string()))?;
 
     let provider = keys.provider();
+    let subject = Subject::provider(principal(provider));
+    context.limits().admit(edge.shop(), subject).await?;
     let body: PaymentReportRequest = parse(&signed.body)?;
     let id = PaymentId::mint(edge.shop().now(), edge.shop().entropy());
     let (key, report) = body.read(provider, id)?;

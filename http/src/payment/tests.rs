@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use aws_lc_rs::hmac;
+use holdfast_actors::budget::{Admission, Class, Policy, Rate, Scope, Subject};
 use holdfast_domain::{PaymentProvider, Refusal};
 use hyper::Request;
 use serde_json::{Value, json};
@@ -181,6 +184,75 @@ async fn a_signed_body_is_read_strictly() {
     declined["type"] = "payment.declined".into();
     declined["reason"] = "no money".into();
     assert_eq!(provider.reports(&declined).await.status, 204);
+}
+
+/// Admits those of `scope` alone.
+fn admission(subject: Subject, class: Class, scope: Scope) -> Admission {
+    Admission {
+        policy: Policy {
+            class,
+            scope: subject.scope(),
+        },
+        rate: Rate::per_minute(60, 10),
+        is_admitted: subject.scope() == scope,
+        remaining: 0,
+        wait: Duration::from_secs(1),
+    }
+}
+
+#[tokio::test]
+async fn what_a_provider_has_signed_is_counted_as_its_own_wherever_it_comes_from() {
+    let provider = Provider::of(Mood::Serves);
+    let shop = provider.edge.shop();
+    shop.limit(|class, subject| Some(admission(subject, class, Scope::Caller)));
+    let answered = provider.reports(&captured()).await;
+    assert_eq!(answered.status, 204);
+    assert_eq!(
+        answered.header("ratelimit-policy"),
+        "\"webhooks-provider\";q=60;w=60"
+    );
+    let counted = shop.counted();
+    let [(Class::Webhooks, subject)] = counted[..] else {
+        panic!("{counted:?}")
+    };
+    assert_eq!(subject, Subject::provider(shop.operations()[0].principal));
+
+    shop.limit(|class, subject| Some(admission(subject, class, Scope::Address)));
+    let refused = provider.reports(&captured()).await;
+    assert_eq!(refused.problem(), "rate-limited");
+    assert_eq!(refused.json()["policy"], "webhooks-provider");
+    assert_eq!(shop.operations().len(), 1, "the shop has not heard of it");
+}
+
+#[tokio::test]
+async fn what_nobody_has_signed_is_counted_by_its_address() {
+    let provider = Provider::of(Mood::Serves);
+    let shop = provider.edge.shop();
+    let body = captured().to_string();
+    let late = signature(NOW_S - 301, &body);
+    for (scope, is_counted_out) in [(Scope::Address, false), (Scope::Caller, true)] {
+        let verdict: fn(Class, Subject) -> Option<Admission> = match scope {
+            Scope::Address => |class, subject| Some(admission(subject, class, Scope::Address)),
+            Scope::Caller => |class, subject| Some(admission(subject, class, Scope::Caller)),
+        };
+        shop.limit(verdict);
+        for (path, header, expected) in [
+            (PATH, None, "invalid-signature"),
+            (PATH, Some(late.as_str()), "invalid-signature"),
+            ("/v1/payment-webhooks/nobody", Some(late.as_str()), "not-found"),
+        ] {
+            let before = shop.counted().len();
+            let answered = provider.sends(path, header, &body).await;
+            let expected = if is_counted_out { "rate-limited" } else { expected };
+            assert_eq!(answered.problem(), expected, "{path} {header:?}");
+            let counted = shop.counted()[before..].to_vec();
+            assert!(
+                matches!(counted[..], [(Class::Webhooks, Subject::Address(_))]),
+                "{counted:?}"
+            );
+        }
+    }
+    assert_eq!(shop.operations(), []);
 }
 
 #[tokio::test]

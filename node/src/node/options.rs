@@ -97,6 +97,8 @@ fn budget_options(config: &Config) -> Option<BudgetOptions> {
             writes_by_caller: limits.writes_by_caller.into(),
             reads_by_address: limits.reads_by_address.into(),
             reads_by_caller: limits.reads_by_caller.into(),
+            webhooks_by_address: limits.webhooks_by_address.into(),
+            webhooks_by_provider: limits.webhooks_by_provider.into(),
         },
         max_tracked: limits.max_tracked,
         lease_ttl: limits.lease_ttl,

@@ -126,6 +126,10 @@ pub struct LimitSettings {
     pub reads_by_address: RateSettings,
     /// Reads, counted by caller.
     pub reads_by_caller: RateSettings,
+    /// Calls of payment providers that none of them has signed, counted by address.
+    pub webhooks_by_address: RateSettings,
+    /// What payment providers report, counted by provider.
+    pub webhooks_by_provider: RateSettings,
 }
 
 impl Default for LimitSettings {
@@ -151,13 +155,15 @@ impl Default for LimitSettings {
             writes_by_caller: rates.writes_by_caller.into(),
             reads_by_address: rates.reads_by_address.into(),
             reads_by_caller: rates.reads_by_caller.into(),
+            webhooks_by_address: rates.webhooks_by_address.into(),
+            webhooks_by_provider: rates.webhooks_by_provider.into(),
         }
     }
 }
 
 impl LimitSettings {
     /// Lists the rates by the names of their fields.
-    pub(in crate::config) fn rates(&self) -> [(&'static str, RateSettings); 9] {
+    pub(in crate::config) fn rates(&self) -> [(&'static str, RateSettings); 11] {
         [
             ("register_by_address", self.register_by_address),
             ("login_by_address", self.login_by_address),
@@ -168,6 +174,8 @@ impl LimitSettings {
             ("writes_by_caller", self.writes_by_caller),
             ("reads_by_address", self.reads_by_address),
             ("reads_by_caller", self.reads_by_caller),
+            ("webhooks_by_address", self.webhooks_by_address),
+            ("webhooks_by_provider", self.webhooks_by_provider),
         ]
     }
 }
