@@ -1,6 +1,6 @@
 //! Rules between settings, and bounds that types do not express.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use holdfast_actors::{mail, wire};
 use holdfast_domain::account::ACCESS_TOKEN_TTL_MAX;
 
 use super::error::{Place, Violation};
+use super::secret::Secret;
 use super::{Config, Role};
 
 /// The most nodes a cluster may have.
@@ -247,6 +248,14 @@ fn payment_webhooks(config: &Config, broken: &mut Vec<Broken>) {
         broken.push(Broken::new(
             "orders.payment_webhook_secrets",
             format!("must be of at least {WEBHOOK_SECRET_MIN_CHARS} characters"),
+        ));
+    }
+    let secrets = config.orders.payment_webhook_secrets.values();
+    let different: BTreeSet<&str> = secrets.map(Secret::reveal).collect();
+    if different.len() < config.orders.payment_webhook_secrets.len() {
+        broken.push(Broken::new(
+            "orders.payment_webhook_secrets",
+            "must be another one for each provider: what one signs would pass for the other's",
         ));
     }
 }

@@ -360,6 +360,17 @@ fn a_providers_secret_that_can_be_guessed_is_refused_and_not_shown() {
 }
 
 #[test]
+fn a_secret_of_two_providers_is_refused_and_not_shown() {
+    let secrets = r#"{ test = "hunter2-hunter2-hunter2", manual = "hunter2-hunter2-hunter2" }"#;
+    let message = refusal(&format!("[orders]\npayment_webhook_secrets = {secrets}"));
+    assert!(
+        message.contains("orders.payment_webhook_secrets: must be another one for each provider"),
+        "{message}"
+    );
+    assert!(!message.contains("hunter2"), "{message}");
+}
+
+#[test]
 fn mail_that_cannot_be_sent_as_told_is_refused() {
     let message = refusal("[mail]\nfrom = \"the shop\"");
     assert!(message.starts_with("cluster.toml:2:8: mail.from: "), "{message}");

@@ -168,10 +168,32 @@ fn payment_webhooks(config: &Config) -> anyhow::Result<Vec<WebhookKeys>> {
         }
         secrets.entry(*provider).or_default().extend(found);
     }
+    if let Some((one, other)) = sharing_a_secret(&secrets) {
+        bail!(
+            "{one} and {other} have a webhook secret in common, by orders.payment_webhook_secrets or \
+             orders.payment_webhook_secret_files: what one signs would pass for the other's"
+        );
+    }
     let keys = secrets
         .iter()
         .map(|(provider, secrets)| WebhookKeys::new(*provider, secrets.iter().map(String::as_str)));
     Ok(keys.collect())
+}
+
+/// Finds two providers that have a secret in common.
+fn sharing_a_secret(
+    secrets: &BTreeMap<PaymentProvider, Vec<String>>,
+) -> Option<(PaymentProvider, PaymentProvider)> {
+    let mut whose: BTreeMap<&str, PaymentProvider> = BTreeMap::new();
+    for (provider, secrets) in secrets {
+        for secret in secrets {
+            let first = *whose.entry(secret).or_insert(*provider);
+            if first != *provider {
+                return Some((first, *provider));
+            }
+        }
+    }
+    None
 }
 
 /// Tells how mail is sent; `None`: it is not.
@@ -299,20 +321,45 @@ mod tests {
     #[test]
     fn a_providers_secrets_come_from_the_settings_and_from_files_and_are_not_shown() {
         let (_directory, path) = with_cookie("the-secret-of-today\n\nthe-secret-of-tomorrow\n");
+        let (_other_directory, other) = with_cookie("the-secret-of-others\n");
         let text = format!(
             "[orders]\npayment_webhook_secrets = {{ test = \"a-secret-of-the-past\" }}\n\
-             payment_webhook_secret_files = {{ test = {path:?}, manual = {path:?} }}"
+             payment_webhook_secret_files = {{ test = {path:?}, manual = {other:?} }}"
         );
         let read = config(&text);
         assert!(!format!("{read:?}").contains("past"));
         assert!(!read.to_toml().unwrap().contains("past"));
         let options = edge_options(&read).unwrap();
         let shown = format!("{:?}", options.payment_webhooks);
-        assert_eq!(shown, "[2 keys of manual, 3 keys of test]");
+        assert_eq!(shown, "[1 keys of manual, 3 keys of test]");
         std::fs::write(&path, "too short").unwrap();
         assert!(edge_options(&read).is_err());
         std::fs::remove_file(&path).unwrap();
         assert!(edge_options(&read).is_err());
+    }
+
+    #[test]
+    fn a_secret_that_two_providers_have_keeps_a_node_from_starting() {
+        let (_directory, path) = with_cookie("the-secret-of-today\nthe-secret-of-both\n");
+        for text in [
+            format!("payment_webhook_secret_files = {{ test = {path:?}, manual = {path:?} }}"),
+            format!(
+                "payment_webhook_secrets = {{ manual = \"the-secret-of-both\" }}\n\
+                 payment_webhook_secret_files = {{ test = {path:?} }}"
+            ),
+        ] {
+            let refused = edge_options(&config(&format!("[orders]\n{text}"))).expect_err("shared");
+            let said = format!("{refused:#}");
+            assert!(
+                said.contains("manual and test have a webhook secret in common") && !said.contains("of-both"),
+                "{said}"
+            );
+        }
+        let repeated = format!(
+            "[orders]\npayment_webhook_secrets = {{ test = \"the-secret-of-both\" }}\n\
+             payment_webhook_secret_files = {{ test = {path:?} }}"
+        );
+        assert!(edge_options(&config(&repeated)).is_ok(), "one provider's own");
     }
 
     #[test]
