@@ -239,6 +239,34 @@ async fn money_that_does_not_pay_the_order_is_refunded_once_and_the_order_stays(
 }
 
 #[tokio::test]
+async fn a_report_that_changes_nothing_is_remembered_by_its_name() {
+    let cluster = Cluster::start(2).await;
+    let mug = cluster.seller("seller").await.lists("mug", 10).await;
+    let buyer = cluster.sign_up("buyer").await;
+    let order = buyer.orders(&[(&mug, 2)]).await.expect(201);
+    let captured = Provider::captured("evt_1", "pay_1", &order);
+    cluster.provider(0).report(&captured).await.expect(204);
+    let told_before = told(&buyer, &order).await;
+
+    let repeat = Provider::captured("evt_2", "pay_1", &order);
+    let mut declined = Provider::captured("evt_3", "pay_0", &order);
+    declined["type"] = "payment.declined".into();
+    for idle in [&repeat, &declined] {
+        for node in 0..2 {
+            cluster.provider(node).report(idle).await.expect(204);
+        }
+        let mut other = idle.clone();
+        other["payment_reference"] = "pay_2".into();
+        other["type"] = "payment.captured".into();
+        for node in 0..2 {
+            let answer = cluster.provider(node).report(&other).await;
+            answer.problem(422, "idempotency-key-reuse");
+        }
+    }
+    assert_eq!(told(&buyer, &order).await, told_before);
+}
+
+#[tokio::test]
 async fn a_report_that_its_provider_did_not_sign_changes_nothing() {
     let cluster = Cluster::start(1).await;
     let mug = cluster.seller("seller").await.lists("mug", 10).await;

@@ -73,16 +73,32 @@ pub(crate) async fn find(desk: &Desk, operation: &Operation) -> Result<Option<An
     }))
 }
 
+/// Remembers that a request was answered without changing anything, and returns the answer.
+pub(crate) async fn noted(desk: &Desk, operation: &Operation, reply: Reply) -> Result<Answer, Fault> {
+    remember(desk, operation, Ok(reply)).await
+}
+
 /// Remembers a refusal that is final for its key, and returns it.
 ///
 /// Only keys that a client gave are remembered: nobody can ask again under the others.
 pub(crate) async fn refuse(desk: &Desk, operation: &Operation, refusal: Refusal) -> Result<Answer, Fault> {
-    if operation.named_by_client && refusal.is_remembered() {
+    if refusal.is_remembered() {
+        return remember(desk, operation, Err(refusal)).await;
+    }
+    Ok(Answer::now(Err(refusal)))
+}
+
+async fn remember(desk: &Desk, operation: &Operation, result: Stored) -> Result<Answer, Fault> {
+    if operation.named_by_client {
+        let remembered = match &result {
+            Ok(reply) => Remembered::Reply(Box::new(reply.clone())),
+            Err(refusal) => Remembered::Refusal(refusal.clone()),
+        };
         let intent = Intent {
             leases: vec![desk.lease],
             operation: Some(OperationIntent {
                 operation: operation.clone(),
-                remembered: Remembered::Refusal(refusal.clone()),
+                remembered,
                 at: desk.now(),
             }),
             ..Intent::default()
@@ -95,5 +111,5 @@ pub(crate) async fn refuse(desk: &Desk, operation: &Operation, refusal: Refusal)
             Err(fault) => return Err(fault.into()),
         }
     }
-    Ok(Answer::now(Err(refusal)))
+    Ok(Answer::now(result))
 }

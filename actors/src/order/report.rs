@@ -18,7 +18,8 @@ use crate::{
 };
 
 /// Takes note of a report, once: a repeat under the provider's name for the report is found by it, and
-/// one under another name by the payment, in the order's events.
+/// one under another name by the payment, in the order's events. A report that changes nothing is remembered
+/// by its name all the same: another one must not have it.
 pub(super) async fn handle(
     desk: &Desk,
     record: &mut OrderRecord,
@@ -39,7 +40,7 @@ pub(super) async fn handle(
         Reported::Declined(_) => false,
     };
     let Some(change) = order::report(&record.order, report, is_known, desk.now()) else {
-        return done(Reply::Ended);
+        return operations::noted(desk, operation, Reply::Ended).await;
     };
     let decided = Move {
         change,

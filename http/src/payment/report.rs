@@ -110,7 +110,7 @@ pub(super) fn route(edge: &Edge) -> Route {
         (status = 401, description = "`invalid-signature`: the signature is missing, of something else, or too old."),
         (status = 404, description = "`not-found`: there is no such order, or the provider has no secret here."),
         (status = 409, description = "`request-in-progress`: the same report is being taken note of."),
-        (status = 422, description = "`validation`: the fields are not acceptable; or `idempotency-key-reuse`: another report had this id."),
+        (status = 422, description = "`validation`: the fields are not acceptable; or `idempotency-key-reuse`: another report had this id in the last 48 hours."),
     ),
 )]
 pub(super) async fn report(
