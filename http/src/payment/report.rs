@@ -12,8 +12,13 @@ use holdfast_domain::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
-use warp::{Filter, http::Method, path::FullPath};
+use warp::{
+    Filter,
+    http::{HeaderMap, Method},
+    path::FullPath,
+};
 
+use super::signature::BadSignature;
 use crate::{
     digest::sha256,
     edge::Edge,
@@ -67,16 +72,19 @@ impl FromStr for ProviderName {
 
 /// What is signed: the body as it was sent, and the header that signs it.
 pub(super) struct Signed {
-    header: Option<String>,
+    header: Result<String, BadSignature>,
     body: Bytes,
 }
 
 /// `POST /v1/payment-webhooks/{provider}`
 pub(super) fn route(edge: &Edge) -> Route {
     let (template, at) = path_of!("v1" / "payment-webhooks" / ProviderName);
-    let signed = warp::header::optional::<String>("payment-signature")
+    let signed = warp::header::headers_cloned()
         .and(edge.raw_json())
-        .map(|header, body| Signed { header, body });
+        .map(|headers: HeaderMap, body| Signed {
+            header: one_of(&headers),
+            body,
+        });
     Route::new(
         Method::POST,
         template,
@@ -101,13 +109,13 @@ pub(super) fn route(edge: &Edge) -> Route {
         ("provider" = schema::PaymentProviderName, Path, description = "Who reports."),
         ("Payment-Signature" = String, Header,
             description = "`t=<seconds since 1970>,v1=<hex>`: HMAC-SHA256, under the secret that shop and provider \
-                share, of the time, a full stop and the body. Several `v1` may be sent; one has to be right. The \
+                share, of the time, a full stop and the body. Several `v1` may be sent, in one header; one has to be right. The \
                 time may be 300 s off."),
     ),
     request_body = PaymentReportRequest,
     responses(
         (status = 204, description = "The report has been taken note of, now or before."),
-        (status = 401, description = "`invalid-signature`: the signature is missing, of something else, or too old."),
+        (status = 401, description = "`invalid-signature`: the signature is missing, cannot be read, of something else, or too old; or there are several headers of it."),
         (status = 404, description = "`not-found`: there is no such order, or the provider has no secret here."),
         (status = 409, description = "`request-in-progress`: the same report is being taken note of."),
         (status = 422, description = "`validation`: the fields are not acceptable; or `idempotency-key-reuse`: another report had this id in the last 48 hours."),
@@ -123,12 +131,10 @@ pub(super) async fn report(
     let mut known = edge.options().payment_webhooks.iter();
     let keys = known.find(|keys| keys.provider().as_str() == provider.0);
     let keys = keys.ok_or_else(Problem::not_found)?;
-    keys.verify(
-        signed.header.as_deref().unwrap_or_default(),
-        &signed.body,
-        edge.shop().now(),
-    )
-    .map_err(|error| Problem::invalid_signature(error.to_string()))?;
+    let verified = signed
+        .header
+        .and_then(|header| keys.verify(&header, &signed.body, edge.shop().now()));
+    verified.map_err(|error| Problem::invalid_signature(error.to_string()))?;
 
     let provider = keys.provider();
     let subject = Subject::provider(principal(provider));
@@ -142,6 +148,18 @@ pub(super) async fn report(
     let (mutation, _) = submission.into_parts(principal(provider));
     edge.shop().payment_report(&mutation, order_id, report).await?;
     Ok(Reply::no_content())
+}
+
+/// Takes the one header that signs a body. Of several it would be open which one counts.
+fn one_of(headers: &HeaderMap) -> Result<String, BadSignature> {
+    let mut values = headers.get_all("payment-signature").iter();
+    let value = values.next().ok_or(BadSignature::Malformed)?;
+    if values.next().is_some() {
+        return Err(BadSignature::Several);
+    }
+    // What is not ASCII is no signature.
+    let value = value.to_str().map_err(|_| BadSignature::Malformed)?;
+    Ok(value.to_owned())
 }
 
 impl PaymentReportRequest {

@@ -24,6 +24,9 @@ pub(super) enum BadSignature {
     /// The header is missing or cannot be read.
     #[error("send Payment-Signature: t=<seconds since 1970>,v1=<hex of HMAC-SHA256 over t.body>")]
     Malformed,
+    /// There is more than one header.
+    #[error("send one Payment-Signature header; it may hold several v1")]
+    Several,
     /// No signature is of this body and time under a key of the provider.
     #[error("no signature is of this body and time under a secret of this provider")]
     Other,
@@ -78,6 +81,8 @@ fn tag(text: &str) -> Option<[u8; TAG_BYTES]> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn parse(header: &str) -> Result<Signature, BadSignature> {
@@ -112,6 +117,44 @@ mod tests {
             "nonsense".to_owned(),
         ] {
             assert_eq!(parse(&header), Err(BadSignature::Malformed), "{header}");
+        }
+    }
+
+    /// What is nearly a header.
+    fn nearly() -> impl Strategy<Value = String> {
+        let element = prop_oneof![
+            "t=[0-9]{0,22}",
+            "t=.{0,3}",
+            "v1=[0-9a-fA-F]{64}",
+            "v1=[0-9a-fg]{62,66}",
+            "v[0-9]=.{0,4}",
+            ".{0,6}",
+        ];
+        prop::collection::vec(element, 0..12).prop_map(|elements| elements.join(","))
+    }
+
+    proptest! {
+        #[test]
+        fn reading_any_header_is_total_and_what_is_read_was_sent(header in prop_oneof![nearly(), any::<String>()]) {
+            if let Ok(signature) = parse(&header) {
+                prop_assert!((1..=TAGS_MAX).contains(&signature.tags.len()));
+                prop_assert!(signature.time_s >= 0);
+                prop_assert_eq!(signature.time.parse::<i64>(), Ok(signature.time_s));
+                let signed = format!("t={}", signature.time);
+                prop_assert_eq!(header.split(',').filter(|element| element.trim() == signed).count(), 1);
+            }
+        }
+
+        #[test]
+        fn what_was_signed_is_read_back(time: u32, tags in prop::collection::vec(any::<[u8; TAG_BYTES]>(), 1..=TAGS_MAX)) {
+            let written = tags.iter().map(|tag| {
+                let digits = tag.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+                let digits: String = digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect();
+                format!(",v1={digits}")
+            });
+            let header = format!("t={time}{}", written.collect::<String>());
+            let expected = Signature { time: time.to_string(), time_s: time.into(), tags };
+            prop_assert_eq!(parse(&header), Ok(expected));
         }
     }
 }

@@ -135,6 +135,41 @@ async fn nothing_is_believed_that_is_not_signed_and_timely() {
 }
 
 #[tokio::test]
+async fn one_header_that_can_be_read_has_to_sign() {
+    let provider = Provider::of(Mood::Serves);
+    let body = captured().to_string();
+    let good = signature(NOW_S, &body);
+    let stale = signature(NOW_S - 400, &body);
+    let latin = [good.as_bytes(), b",x=\xe9"].concat();
+    for (headers, expected) in [
+        (
+            vec![good.as_bytes(), good.as_bytes()],
+            "send one Payment-Signature header",
+        ),
+        (
+            vec![stale.as_bytes(), good.as_bytes()],
+            "send one Payment-Signature header",
+        ),
+        (vec![&latin[..]], "send Payment-Signature: t="),
+    ] {
+        let mut request = Request::builder().method("POST").uri(PATH);
+        request = request.header("content-type", "application/json");
+        for header in headers {
+            request = request.header("payment-signature", header);
+        }
+        let request = request.body(body.clone().into()).expect("a request");
+        let answered = provider.listener.send(request).await;
+        assert_eq!(answered.problem(), "invalid-signature");
+        let detail = answered.json()["detail"].clone();
+        assert!(
+            detail.as_str().is_some_and(|detail| detail.starts_with(expected)),
+            "{detail}"
+        );
+    }
+    assert_eq!(provider.edge.shop().operations(), []);
+}
+
+#[tokio::test]
 async fn a_provider_without_a_secret_is_not_there() {
     let provider = Provider::of(Mood::Serves);
     let body = captured().to_string();
