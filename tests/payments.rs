@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Cluster, Person, Provider, eventually};
+use crate::harness::{Answer, Cluster, Person, Provider, eventually};
 
 /// How long an order may go unpaid, where it is to expire.
 const SOON: Duration = Duration::from_secs(1);
@@ -212,10 +212,7 @@ async fn money_that_does_not_pay_the_order_is_refunded_once_and_the_order_stays(
     cheap["amount"]["amount"] = 1.into();
     cluster.provider(1).report(&cheap).await.expect(204);
     assert_eq!(see(&buyer, &order).await["status"], "pending_payment");
-    buyer
-        .pays(order["id"].as_str().expect("an id"), "card")
-        .await
-        .expect(201);
+    pays_as(&buyer, &order, "card", "pay_0").await.expect(201);
     let paid = see(&buyer, &order).await;
     for id in ["evt_2", "evt_3"] {
         let second = Provider::captured(id, "pay_2", &order);
@@ -264,6 +261,71 @@ async fn a_report_that_changes_nothing_is_remembered_by_its_name() {
         }
     }
     assert_eq!(told(&buyer, &order).await, told_before);
+}
+
+/// Pays an order by a payment that its provider knows by this name.
+async fn pays_as(buyer: &Person, order: &Value, method: &str, reference: &str) -> Answer {
+    let body = json!({ "provider": "test", "method": method, "reference": reference });
+    let path = format!("{}/payments", path_of(order));
+    buyer.post(&path, body).await
+}
+
+#[tokio::test]
+async fn a_payment_that_was_made_in_the_shop_is_not_refunded_when_it_is_reported() {
+    let cluster = Cluster::start(2).await;
+    let mug = cluster.seller("seller").await.lists("mug", 10).await;
+    let buyer = cluster.sign_up("buyer").await;
+    let named = buyer.orders(&[(&mug, 1)]).await.expect(201);
+    let nameless = buyer.orders(&[(&mug, 2)]).await.expect(201);
+    pays_as(&buyer, &named, "card", "pay_1").await.expect(201);
+    buyer
+        .pays(nameless["id"].as_str().expect("an id"), "card")
+        .await
+        .expect(201);
+
+    for (order, first, told_of_it) in [
+        (&named, "pay_1", None),
+        (&nameless, "pay_2", Some("order.updated")),
+    ] {
+        let paid = see(&buyer, order).await;
+        let double = format!("{first} again");
+        for (id, reference) in [
+            ("a", first),
+            ("b", first),
+            ("c", &double),
+            ("d", &double),
+            ("e", first),
+        ] {
+            let report = Provider::captured(&format!("{first}-{id}"), reference, order);
+            for node in 0..2 {
+                cluster.provider(node).report(&report).await.expect(204);
+            }
+        }
+        let seen = see(&buyer, order).await;
+        assert_eq!(
+            (&seen["status"], &seen["payment"]),
+            (&paid["status"], &paid["payment"])
+        );
+        let before = ["order.placed", "payment.captured", "order.confirmed"];
+        let double = ["payment.captured", "payment.refunded"];
+        let expected: Vec<_> = before.into_iter().chain(told_of_it).chain(double).collect();
+        assert_eq!(told(&buyer, order).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn money_that_was_reported_and_given_back_pays_no_order_again() {
+    let cluster = Cluster::start(1).await;
+    let mug = cluster.seller("seller").await.lists("mug", 10).await;
+    let buyer = cluster.sign_up("buyer").await;
+    let order = buyer.orders(&[(&mug, 2)]).await.expect(201);
+    let mut cheap = Provider::captured("evt_1", "pay_1", &order);
+    cheap["amount"]["amount"] = 1.into();
+    cluster.provider(0).report(&cheap).await.expect(204);
+    let refused = pays_as(&buyer, &order, "card", "pay_1").await;
+    refused.problem(422, "validation");
+    assert_eq!(see(&buyer, &order).await["status"], "pending_payment");
+    pays_as(&buyer, &order, "card", "pay_2").await.expect(201);
 }
 
 #[tokio::test]

@@ -8,8 +8,8 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use holdfast_domain::{
-    OperationKey, Order, OrderId, PaymentProvider, Product, ProductId, Reservation, StockLevel, Timestamp,
-    UserId,
+    OperationKey, Order, OrderId, PaymentId, PaymentProvider, Product, ProductId, Reservation, StockLevel,
+    Timestamp, UserId,
 };
 use holdfast_store::{Lease, OrderRecord, StoredOperation};
 use uuid::Uuid;
@@ -92,6 +92,9 @@ pub(crate) trait Ports: Send + Sync {
         provider: PaymentProvider,
         reference: String,
     ) -> Asked<'_, bool>;
+
+    /// Returns the last name by which an order's events call one of its payments.
+    fn payment_name(&self, order: OrderId, payment: PaymentId) -> Asked<'_, Option<String>>;
 
     /// Notes that all products have settled with an order at a version; `false` if it has moved on.
     fn order_settled(&self, lease: Lease, order: OrderId, version: i64) -> Asked<'_, bool>;

@@ -10,6 +10,7 @@
 //! be, and one event for every version that it counts.
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
@@ -33,7 +34,7 @@ pub use expire::expire;
 pub use fulfil::{Fulfilment, NewFulfilment, fulfil};
 pub use pay::{Paid, pay};
 pub use place::{LINES_MAX, NewOrder, WantedLine, merge_lines, place, placed};
-pub use report::{PaymentReport, Reported, report};
+pub use report::{KnownNames, PaymentReport, Reported, report};
 pub use revive::{refund_late, revive};
 pub use status::{OrderStatus, UnknownOrderStatus};
 
@@ -175,6 +176,17 @@ impl Order {
     fn has_shipped(&self) -> bool {
         self.lines.iter().any(|line| line.fulfilled > 0)
     }
+}
+
+/// Tells of a payment, and by what name its provider knows it, if that is known.
+fn tells(kind: EventKind, payment: &Payment, reference: Option<&str>) -> ChangeEvent {
+    event(
+        kind,
+        match reference {
+            Some(reference) => json!({ "payment": payment, "reference": reference }),
+            None => json!({ "payment": payment }),
+        },
+    )
 }
 
 fn event(kind: EventKind, data: serde_json::Value) -> ChangeEvent {

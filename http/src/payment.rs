@@ -5,7 +5,7 @@ mod report;
 mod signature;
 
 pub use keys::WebhookKeys;
-pub(crate) use report::__path_report;
+pub(crate) use report::{__path_report, NAME_MAX_CHARS};
 
 use crate::{edge::Edge, route::Route};
 

@@ -133,19 +133,25 @@ impl Client {
         .await
     }
 
-    /// Pays an order.
+    /// Pays an order; `reference` is the name by which its provider knows the payment, if it does.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`], [`Refusal::PaymentDeclined`], [`Refusal::InvalidTransition`].
+    /// [`Refusal::NotFound`], [`Refusal::PaymentDeclined`], [`Refusal::InvalidTransition`],
+    /// [`Refusal::Invalid`].
     pub async fn order_pay(
         &self,
         mutation: &Mutation,
         caller: &Caller,
         id: OrderId,
         payable: Payable,
+        reference: Option<String>,
     ) -> Result<Done<Payment>, Error> {
-        self.order_change(mutation, caller, |by| OrderCommand::Pay(by, id, payable))
-            .await
+        self.order_change(mutation, caller, |by| match reference {
+            // An older owner knows nothing of names: it is asked in the words of before.
+            None => OrderCommand::Pay(by, id, payable),
+            Some(reference) => OrderCommand::PayNamed(by, id, payable, reference),
+        })
+        .await
     }
 
     /// Takes note of what a payment's provider reports, once for each report and each payment.

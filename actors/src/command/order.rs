@@ -25,6 +25,8 @@ pub enum OrderCommand {
     Resume(OrderId),
     /// Tells what a payment's provider reports.
     Report(Operation, OrderId, PaymentReport),
+    /// Pays it by a payment that its provider knows by this name already.
+    PayNamed(By, OrderId, Payable, String),
 }
 
 impl OrderCommand {
@@ -34,6 +36,7 @@ impl OrderCommand {
             Self::Place(_, new) => new.id,
             Self::Edit(_, id, ..)
             | Self::Pay(_, id, _)
+            | Self::PayNamed(_, id, ..)
             | Self::Cancel(_, id, _)
             | Self::Fulfil(_, id, _)
             | Self::Report(_, id, _)
@@ -49,6 +52,7 @@ impl OrderCommand {
             Self::Place(by, _)
             | Self::Edit(by, ..)
             | Self::Pay(by, ..)
+            | Self::PayNamed(by, ..)
             | Self::Cancel(by, ..)
             | Self::Fulfil(by, ..) => Some(&by.operation),
             Self::Report(operation, ..) => Some(operation),

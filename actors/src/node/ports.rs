@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use holdfast_domain::{
-    OperationKey, Order, OrderId, PaymentProvider, Product, ProductId, Reservation, StockLevel, Timestamp,
-    UserId,
+    OperationKey, Order, OrderId, PaymentId, PaymentProvider, Product, ProductId, Reservation, StockLevel,
+    Timestamp, UserId,
 };
 use holdfast_store::{Lease, OrderRecord, Service, StoredOperation};
 use tracing::Instrument;
@@ -118,6 +118,10 @@ impl Ports for Inner {
         reference: String,
     ) -> Asked<'_, bool> {
         Box::pin(async move { Ok(self.store.payment_is_known(order, provider, &reference).await?) })
+    }
+
+    fn payment_name(&self, order: OrderId, payment: PaymentId) -> Asked<'_, Option<String>> {
+        Box::pin(async move { Ok(self.store.payment_name(order, payment).await?) })
     }
 
     fn order_settled(&self, lease: Lease, order: OrderId, version: i64) -> Asked<'_, bool> {

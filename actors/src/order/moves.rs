@@ -1,7 +1,7 @@
 //! Moving a placed order: paying, editing, cancelling, shipping.
 
 use holdfast_domain::{
-    Event, EventId, Operation, Refusal,
+    Event, EventId, FieldError, Operation, Order, Refusal, Timestamp,
     access::{OrderView, order_view},
     order::{self, Change},
 };
@@ -33,8 +33,18 @@ pub(super) async fn handle(desk: &Desk, record: &mut OrderRecord, command: Order
     let Some(view) = order_view(&by.caller, &record.order) else {
         return refused(Refusal::NotFound);
     };
+    let is_known = match &command {
+        OrderCommand::PayNamed(_, id, payable, reference) => {
+            let known = desk
+                .ports
+                .payment_is_known(*id, payable.provider, reference.clone());
+            known.await?
+        }
+        _ => false,
+    };
     match decide(desk, record, command) {
         Err(refusal) => operations::refuse(desk, &by.operation, refusal).await,
+        Ok(_) if is_known => refused(known_already()),
         Ok(decided) => {
             let unsettled = decided.change.unsettled;
             if let Some(repeated) = commit(desk, record, &by.operation, &decided).await? {
@@ -59,6 +69,7 @@ fn mover(command: &OrderCommand) -> Option<By> {
     match command {
         OrderCommand::Edit(by, ..)
         | OrderCommand::Pay(by, ..)
+        | OrderCommand::PayNamed(by, ..)
         | OrderCommand::Cancel(by, ..)
         | OrderCommand::Fulfil(by, ..) => Some(by.clone()),
         OrderCommand::Place(..) | OrderCommand::Resume(_) | OrderCommand::Report(..) => None,
@@ -68,16 +79,8 @@ fn mover(command: &OrderCommand) -> Option<By> {
 fn decide(desk: &Desk, record: &OrderRecord, command: OrderCommand) -> Result<Move, Refusal> {
     let (order, at) = (&record.order, desk.now());
     match command {
-        OrderCommand::Pay(by, _, Payable { id, provider, method }) => {
-            if by.caller.user_id != order.customer_id {
-                return Err(Refusal::Forbidden);
-            }
-            let paid = order::pay(order, id, (provider, &method), by.caller.user_id, at)?;
-            Ok(Move {
-                change: paid.change,
-                answer: paid.outcome.map(Reply::Payment),
-            })
-        }
+        OrderCommand::Pay(by, _, payable) => pay(order, &by, payable, None, at),
+        OrderCommand::PayNamed(by, _, payable, reference) => pay(order, &by, payable, Some(&reference), at),
         OrderCommand::Edit(by, _, patch, version) => {
             Ok(Move::showing(order::edit(order, patch, version, &by.caller, at)?))
         }
@@ -98,6 +101,29 @@ fn decide(desk: &Desk, record: &OrderRecord, command: OrderCommand) -> Result<Mo
             Err(Refusal::NotFound)
         }
     }
+}
+
+fn pay(
+    order: &Order,
+    by: &By,
+    Payable { id, provider, method }: Payable,
+    reference: Option<&str>,
+    at: Timestamp,
+) -> Result<Move, Refusal> {
+    if by.caller.user_id != order.customer_id {
+        return Err(Refusal::Forbidden);
+    }
+    let paid = order::pay(order, id, (provider, &method, reference), by.caller.user_id, at)?;
+    Ok(Move {
+        change: paid.change,
+        answer: paid.outcome.map(Reply::Payment),
+    })
+}
+
+/// Refuses to pay an order by money that was taken note of before.
+fn known_already() -> Refusal {
+    let message = "names a payment that its provider has reported before";
+    Refusal::Invalid(vec![FieldError::new("/reference", message)])
 }
 
 impl Move {

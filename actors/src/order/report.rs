@@ -2,7 +2,7 @@
 
 use holdfast_domain::{
     Operation,
-    order::{self, PaymentReport, Reported},
+    order::{self, KnownNames, PaymentReport, Reported},
 };
 use holdfast_store::OrderRecord;
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     command::Reply,
-    entity::{Outcome, done},
+    entity::{Fault, Outcome, done},
     operations,
     ports::Desk,
 };
@@ -29,17 +29,8 @@ pub(super) async fn handle(
     if let Some(answer) = operations::find(desk, operation).await? {
         return Ok(answer);
     }
-    let is_known = match report.outcome {
-        Reported::Captured => {
-            let reference = report.reference.clone();
-            let known = desk
-                .ports
-                .payment_is_known(record.order.id, report.provider, reference);
-            known.await?
-        }
-        Reported::Declined(_) => false,
-    };
-    let Some(change) = order::report(&record.order, report, is_known, desk.now()) else {
+    let names = names(desk, record, report).await?;
+    let Some(change) = order::report(&record.order, report, &names, desk.now()) else {
         return operations::noted(desk, operation, Reply::Ended).await;
     };
     let decided = Move {
@@ -54,4 +45,22 @@ pub(super) async fn handle(
         revive::revive(desk, record, settle::WHILE_ASKED).await?;
     }
     done(Reply::Ended)
+}
+
+/// Reads what the order's events tell of names, as far as it matters to the report.
+async fn names(desk: &Desk, record: &OrderRecord, report: &PaymentReport) -> Result<KnownNames, Fault> {
+    let (order, provider) = (record.order.id, report.provider);
+    let is_known = match report.outcome {
+        Reported::Captured => {
+            let reference = report.reference.clone();
+            desk.ports.payment_is_known(order, provider, reference).await?
+        }
+        Reported::Declined(_) => false,
+    };
+    let own = record.order.payment.as_ref();
+    let of_payment = match own.filter(|payment| !is_known && payment.provider == provider) {
+        Some(payment) => desk.ports.payment_name(order, payment.id).await?,
+        None => None,
+    };
+    Ok(KnownNames { is_known, of_payment })
 }

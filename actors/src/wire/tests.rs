@@ -1,8 +1,8 @@
 //! Golden bytes pin the format; the property test pins that decoding is total.
 
 use holdfast_domain::{
-    Fingerprint, Money, Operation, OperationKey, OrderId, PaymentId, PaymentProvider, ProductId, Quantity,
-    Timestamp, UserId,
+    Caller, Fingerprint, Money, Operation, OperationKey, OrderId, PaymentId, PaymentProvider, ProductId,
+    Quantity, Role, SessionId, Timestamp, UserId,
     order::{PaymentReport, Reported},
     stock::Progress,
 };
@@ -12,7 +12,9 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     budget::{Class, Subject},
-    command::{self, Answer, Draw, Grant, OrderCommand, ProductCommand, Request, Reserve, Settle},
+    command::{
+        self, Answer, By, Draw, Grant, OrderCommand, Payable, ProductCommand, Request, Reserve, Settle,
+    },
 };
 
 fn header() -> Header {
@@ -137,7 +139,7 @@ fn a_draw_on_a_budget_and_its_grant_have_these_bytes() {
 }
 
 #[test]
-fn requests_about_late_payments_have_these_bytes() {
+fn requests_about_payments_and_rounds_have_these_bytes() {
     let id = |n: u8| Uuid::from_bytes([n; 16]);
     let report = PaymentReport {
         id: PaymentId(id(1)),
@@ -153,6 +155,21 @@ fn requests_about_late_payments_have_these_bytes() {
         fingerprint: Fingerprint([3; 32]),
         named_by_client: true,
     };
+    let by = By {
+        caller: Caller {
+            user_id: UserId(id(6)),
+            session_id: SessionId(id(8)),
+            role: Role::Customer,
+        },
+        operation: operation.clone(),
+    };
+    let payable = Payable {
+        id: PaymentId(id(1)),
+        provider: PaymentProvider::Test,
+        method: "card".to_owned(),
+    };
+    let named = OrderCommand::PayNamed(by, OrderId(id(4)), payable, "pay_1".to_owned());
+    let named = Request::Order(named);
     let reported = Request::Order(OrderCommand::Report(operation, OrderId(id(4)), report));
     let reserve = Reserve {
         product_id: ProductId(id(5)),
@@ -192,6 +209,26 @@ fn requests_about_late_payments_have_these_bytes() {
                 "fb9e0f",             // 1,999, zigzag
                 "03455552",           // EUR
                 "01026e6f",           // declined, and why
+            ]
+            .concat(),
+        ),
+        (
+            named,
+            [
+                "010307",             // version, to an order, a payment with a name
+                &uuid(6),             // the customer
+                &uuid(8),             // and the session
+                "00",                 // a customer
+                &uuid(2),             // principal
+                "0172",               // route
+                "086576656e74203132", // key
+                &hex(&[3; 32]),       // fingerprint
+                "01",                 // named by the client
+                &uuid(4),             // order
+                &uuid(1),             // payment
+                "01",                 // the test provider
+                "0463617264",         // method
+                "057061795f31",       // reference
             ]
             .concat(),
         ),

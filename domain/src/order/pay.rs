@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Change, Order, OrderStatus, event};
+use super::{Change, Order, OrderStatus, event, tells};
 use crate::{
     EventKind, Payment, PaymentId, PaymentProvider, Refusal, Timestamp, UserId,
     payment::{PaymentDecision, PaymentStatus},
@@ -17,14 +17,14 @@ pub struct Paid {
     pub outcome: Result<Payment, Refusal>,
 }
 
-/// Pays an order by `method` of `provider`.
+/// Pays an order by `method` of `provider`, which may know the payment by a name already.
 ///
 /// # Errors
 /// [`Refusal::InvalidTransition`]: the order does not wait for a payment, or no longer.
 pub fn pay(
     order: &Order,
     id: PaymentId,
-    (provider, method): (PaymentProvider, &str),
+    (provider, method, reference): (PaymentProvider, &str, Option<&str>),
     by: UserId,
     at: Timestamp,
 ) -> Result<Paid, Refusal> {
@@ -65,9 +65,9 @@ pub fn pay(
     };
     let mut events = Vec::with_capacity(2);
     if captured > 0 {
-        events.push(event(EventKind::PaymentCaptured, json!({ "payment": payment })));
+        events.push(tells(EventKind::PaymentCaptured, &payment, reference));
     }
-    events.push(event(EventKind::OrderConfirmed, json!({ "payment": payment })));
+    events.push(tells(EventKind::OrderConfirmed, &payment, reference));
     let next = Order {
         status: OrderStatus::Confirmed,
         payment: Some(payment.clone()),

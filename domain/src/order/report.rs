@@ -3,11 +3,15 @@
 //! Money that has moved cannot be refused. A captured payment pays the order, asks for its units anew
 //! if the order has expired meanwhile, or is refunded: the order's events tell of all three, and the
 //! order's payment remains the one that pays it.
+//!
+//! A payment that was made in the shop may be reported as well. It is found by its name, if it was made
+//! with one. If not, the first report of the same money by the same provider gives it its name: of
+//! payments that are alike it does not matter which one is kept, as long as it is one.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Change, ChangeEvent, Order, OrderStatus, event, expire};
+use super::{Change, ChangeEvent, Order, OrderStatus, event, expire, tells};
 use crate::{EventKind, Money, Payment, PaymentId, PaymentProvider, Timestamp, payment::PaymentStatus};
 
 /// A payment as its provider reports it.
@@ -34,12 +38,22 @@ pub enum Reported {
     Declined(String),
 }
 
+/// What an order's events tell of the names by which providers know its payments.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KnownNames {
+    /// Whether they tell already that the payment of the reported name was captured.
+    pub is_known: bool,
+    /// The last name by which they call the order's own payment.
+    pub of_payment: Option<String>,
+}
+
 /// Takes note of a report; returns `None` if it changes nothing.
-///
-/// `is_known` says whether the order's events tell already that this payment was captured.
-pub fn report(order: &Order, report: &PaymentReport, is_known: bool, at: Timestamp) -> Option<Change> {
+pub fn report(order: &Order, report: &PaymentReport, names: &KnownNames, at: Timestamp) -> Option<Change> {
     match &report.outcome {
-        Reported::Captured if is_known => None,
+        Reported::Captured if names.is_known => None,
+        Reported::Captured if names.of_payment.is_none() && is_alike(order, report) => {
+            Some(named(order, report, at))
+        }
         Reported::Captured => Some(captured(order, report, at)),
         Reported::Declined(reason) => {
             // Of no interest to an order that does not wait for it.
@@ -55,6 +69,24 @@ pub fn report(order: &Order, report: &PaymentReport, is_known: bool, at: Timesta
             })
         }
     }
+}
+
+/// Tells whether the order's payment moved the money that is reported, or just as much of it.
+fn is_alike(order: &Order, report: &PaymentReport) -> bool {
+    order.payment.as_ref().is_some_and(|payment| {
+        payment.provider == report.provider
+            && payment.amount == report.amount
+            && payment.captured > 0
+            && payment.captured == report.amount.amount
+    })
+}
+
+/// Notes by what name its provider knows the order's payment.
+fn named(order: &Order, report: &PaymentReport, at: Timestamp) -> Change {
+    let reference = Some(report.reference.as_str());
+    let named = order.payment.as_ref();
+    let events = named.map(|payment| tells(EventKind::OrderUpdated, payment, reference));
+    order.clone().changed(at, None, events.into_iter().collect())
 }
 
 fn captured(order: &Order, report: &PaymentReport, at: Timestamp) -> Change {
@@ -151,6 +183,5 @@ fn payment(order: &Order, report: &PaymentReport, at: Timestamp) -> Payment {
 
 /// Tells of a capture, and by what name its provider knows it.
 fn told(payment: &Payment, report: &PaymentReport) -> ChangeEvent {
-    let data = json!({ "payment": payment, "reference": report.reference });
-    event(EventKind::PaymentCaptured, data)
+    tells(EventKind::PaymentCaptured, payment, Some(&report.reference))
 }

@@ -73,7 +73,7 @@ fn confirmed() -> Order {
     let paid = pay(
         &placed(),
         id,
-        (PaymentProvider::Test, "card"),
+        (PaymentProvider::Test, "card", None),
         buyer().user_id,
         AT,
     )
@@ -184,7 +184,7 @@ fn a_declined_payment_leaves_the_order_payable() {
     let paid = pay(
         &placed(),
         id,
-        (PaymentProvider::Test, "decline"),
+        (PaymentProvider::Test, "decline", None),
         buyer().user_id,
         AT,
     )
@@ -200,7 +200,7 @@ fn a_payment_after_the_deadline_is_refused() {
     let late = pay(
         &placed(),
         id,
-        (PaymentProvider::Test, "card"),
+        (PaymentProvider::Test, "card", None),
         buyer().user_id,
         AT.plus(DEADLINE),
     );
@@ -285,6 +285,27 @@ fn captured(n: u8) -> PaymentReport {
     reported(n, Reported::Captured)
 }
 
+/// Neither the reported payment nor the order's own was ever named.
+fn new() -> KnownNames {
+    KnownNames::default()
+}
+
+/// The reported payment was told of.
+fn repeated() -> KnownNames {
+    KnownNames {
+        is_known: true,
+        ..new()
+    }
+}
+
+/// The order's payment is known by this name, and the reported one is not.
+fn beside(name: &str) -> KnownNames {
+    KnownNames {
+        of_payment: Some(name.to_owned()),
+        ..new()
+    }
+}
+
 fn kinds(change: &Change) -> Vec<EventKind> {
     change.events.iter().map(|event| event.kind).collect()
 }
@@ -294,12 +315,12 @@ fn paid_late() -> Change {
     let expired = expire(&placed(), AT.plus(DEADLINE))
         .expect("its time is over")
         .order;
-    report(&expired, &captured(1), false, AT.plus(DEADLINE)).expect("news")
+    report(&expired, &captured(1), &new(), AT.plus(DEADLINE)).expect("news")
 }
 
 #[test]
 fn a_payment_that_is_reported_in_time_confirms_the_order() {
-    let change = report(&placed(), &captured(1), false, AT).expect("news");
+    let change = report(&placed(), &captured(1), &new(), AT).expect("news");
     assert_eq!(change.order.status, OrderStatus::Confirmed);
     assert_eq!(change.order.expires_at, None);
     assert_eq!(
@@ -310,13 +331,17 @@ fn a_payment_that_is_reported_in_time_confirms_the_order() {
         !change.renews && !change.unsettled,
         "its units are reserved still"
     );
-    assert_eq!(report(&change.order, &captured(1), true, AT), None, "a repeat");
+    assert_eq!(
+        report(&change.order, &captured(1), &repeated(), AT),
+        None,
+        "a repeat"
+    );
 }
 
 #[test]
 fn a_payment_that_comes_after_the_deadline_asks_for_the_units_anew_swept_or_not() {
     let late = AT.plus(DEADLINE);
-    let unswept = report(&placed(), &captured(1), false, late).expect("news");
+    let unswept = report(&placed(), &captured(1), &new(), late).expect("news");
     assert_eq!(
         kinds(&unswept),
         [EventKind::OrderExpired, EventKind::PaymentCaptured]
@@ -329,7 +354,11 @@ fn a_payment_that_comes_after_the_deadline_asks_for_the_units_anew_swept_or_not(
         assert!(change.order.awaits_units() && change.renews && change.unsettled);
         let payment = change.order.payment.as_ref().expect("is noted");
         assert_eq!((payment.captured, payment.refunded), (3_100, 0));
-        assert_eq!(report(&change.order, &captured(1), true, late), None, "a repeat");
+        assert_eq!(
+            report(&change.order, &captured(1), &repeated(), late),
+            None,
+            "a repeat"
+        );
     }
 }
 
@@ -363,7 +392,7 @@ fn an_order_that_was_paid_late_is_confirmed_or_refunded_once() {
 #[test]
 fn a_refunded_order_may_be_paid_late_once_more() {
     let refunded = refund_late(&paid_late().order, AT).expect("waits").order;
-    let change = report(&refunded, &captured(2), false, AT).expect("news");
+    let change = report(&refunded, &captured(2), &beside("pay_1"), AT).expect("news");
     assert!(change.order.awaits_units() && change.renews);
 }
 
@@ -381,7 +410,7 @@ fn money_that_does_not_pay_the_order_goes_back_and_the_order_stays() {
         (late, captured(2)),
         (placed(), cheap),
     ] {
-        let change = report(&order, &report_of, false, AT).expect("news");
+        let change = report(&order, &report_of, &beside("pay_1"), AT).expect("news");
         assert_eq!(
             kinds(&change),
             [EventKind::PaymentCaptured, EventKind::PaymentRefunded]
@@ -397,10 +426,63 @@ fn money_that_does_not_pay_the_order_goes_back_and_the_order_stays() {
 }
 
 #[test]
+fn the_first_report_of_the_same_money_names_a_payment_that_was_made_without_a_name() {
+    let cancelled = cancel(&confirmed(), &buyer(), None, AT).expect("legal").order;
+    for order in [confirmed(), cancelled] {
+        let change = report(&order, &captured(1), &new(), AT).expect("news");
+        assert_eq!(kinds(&change), [EventKind::OrderUpdated]);
+        let data = change.events[0].data.to_map();
+        assert_eq!(data["reference"], "pay_1");
+        assert_eq!(data["payment"], json!(order.payment));
+        let unmoved = Order {
+            version: order.version + 1,
+            updated_at: AT,
+            ..order
+        };
+        assert_eq!(change.order, unmoved, "no money moves");
+    }
+}
+
+#[test]
+fn other_money_is_not_taken_for_a_payment_without_a_name() {
+    let manual = PaymentReport {
+        provider: PaymentProvider::Manual,
+        ..captured(1)
+    };
+    let cheap = PaymentReport {
+        amount: Money::new(1, placed().total.currency),
+        ..captured(1)
+    };
+    for other in [manual, cheap] {
+        let change = report(&confirmed(), &other, &new(), AT).expect("news");
+        assert_eq!(
+            kinds(&change),
+            [EventKind::PaymentCaptured, EventKind::PaymentRefunded]
+        );
+    }
+}
+
+#[test]
+fn a_payment_that_is_made_with_a_name_is_told_by_it() {
+    let id = PaymentId::mint(AT, [5; 10]);
+    for (method, told) in [("card", 2), ("authorize", 1)] {
+        let by = (PaymentProvider::Test, method, Some("pay_1"));
+        let paid = pay(&placed(), id, by, buyer().user_id, AT).expect("payable");
+        let events = &paid.change.events;
+        assert_eq!(events.len(), told);
+        assert!(
+            events
+                .iter()
+                .all(|event| event.data.to_map()["reference"] == "pay_1")
+        );
+    }
+}
+
+#[test]
 fn money_that_was_promised_comes_later() {
-    let by = (PaymentProvider::Test, "authorize");
+    let by = (PaymentProvider::Test, "authorize", None);
     let paid = pay(&placed(), PaymentId::mint(AT, [5; 10]), by, buyer().user_id, AT).expect("payable");
-    let change = report(&paid.change.order, &captured(1), false, AT).expect("news");
+    let change = report(&paid.change.order, &captured(1), &new(), AT).expect("news");
     assert_eq!(kinds(&change), [EventKind::PaymentCaptured]);
     let payment = change.order.payment.as_ref().expect("is noted");
     assert_eq!(payment.id, PaymentId::mint(AT, [5; 10]));
@@ -413,15 +495,15 @@ fn money_that_was_promised_comes_later() {
 #[test]
 fn a_report_of_a_declined_payment_is_told_while_the_order_waits_for_one() {
     let declined = reported(1, Reported::Declined("no money".into()));
-    let change = report(&placed(), &declined, false, AT).expect("news");
+    let change = report(&placed(), &declined, &new(), AT).expect("news");
     assert_eq!(kinds(&change), [EventKind::PaymentDeclined]);
     assert_eq!(change.order.status, OrderStatus::PendingPayment);
-    assert_eq!(report(&confirmed(), &declined, false, AT), None);
+    assert_eq!(report(&confirmed(), &declined, &new(), AT), None);
 }
 
 #[derive(Clone, Debug)]
 enum Move {
-    Pay(&'static str),
+    Pay(&'static str, Option<&'static str>),
     Cancel(u8),
     Ship(u8, usize, u32),
     Expire(u64),
@@ -433,7 +515,11 @@ enum Move {
 
 fn any_move() -> impl Strategy<Value = Move> {
     prop_oneof![
-        prop_oneof![Just("card"), Just("decline"), Just("authorize")].prop_map(Move::Pay),
+        (
+            prop_oneof![Just("card"), Just("decline"), Just("authorize")],
+            prop_oneof![Just(None), Just(Some("pay_1"))]
+        )
+            .prop_map(|(method, reference)| Move::Pay(method, reference)),
         (1_u8..5).prop_map(Move::Cancel),
         (1_u8..5, 0_usize..2, 1_u32..5).prop_map(|(who, line, units)| Move::Ship(who, line, units)),
         (0_u64..2_000).prop_map(Move::Expire),
@@ -452,20 +538,34 @@ fn who(n: u8) -> Caller {
     }
 }
 
-/// Tries a move; `known` are the references of the payments whose capture was told.
-fn attempt(order: &Order, attempted: &Move, known: &[String]) -> Result<Change, Refusal> {
+/// Tries a move; `known` are the names of payments that were told.
+fn attempt(order: &Order, attempted: &Move, known: &[(PaymentId, String)]) -> Result<Change, Refusal> {
     match attempted {
         Move::Report(n, fits, seconds) => {
             let mut news = captured(*n);
             news.amount.amount += i64::from(!fits);
             let at = AT.plus(Duration::from_secs(*seconds));
-            report(order, &news, known.contains(&news.reference), at).ok_or(Refusal::NotFound)
+            let own = order.payment.as_ref().map(|payment| payment.id);
+            let of_payment = known.iter().rev().find(|(id, _)| Some(*id) == own);
+            let names = KnownNames {
+                is_known: known.iter().any(|(_, name)| *name == news.reference),
+                of_payment: of_payment.map(|(_, name)| name.clone()),
+            };
+            report(order, &news, &names, at).ok_or(Refusal::NotFound)
         }
         Move::Revive => revive(order, AT),
         Move::RefundLate => refund_late(order, AT),
-        Move::Pay(method) => {
+        Move::Pay(_, Some(name)) if known.iter().any(|(_, known)| known == name) => Err(Refusal::NotFound),
+        Move::Pay(method, reference) => {
             let id = PaymentId::mint(AT, [5; 10]);
-            pay(order, id, (PaymentProvider::Test, method), buyer().user_id, AT).map(|paid| paid.change)
+            pay(
+                order,
+                id,
+                (PaymentProvider::Test, method, *reference),
+                buyer().user_id,
+                AT,
+            )
+            .map(|paid| paid.change)
         }
         Move::Cancel(n) => cancel(order, &who(*n), Some("changed my mind"), AT),
         Move::Ship(n, line, units) => {
@@ -496,10 +596,18 @@ proptest! {
             );
             for event in events {
                 let data = event.data.to_map();
+                let name = data.get("reference").and_then(|name| name.as_str());
+                let id = data.get("payment").and_then(|payment| serde_json::from_value(payment["id"].clone()).ok());
+                let is_captured = data.get("payment").is_some_and(|payment| payment["status"] != "authorised");
+                match event.kind {
+                    EventKind::PaymentCaptured | EventKind::OrderUpdated if is_captured => {
+                        known.extend(id.zip(name.map(str::to_owned)));
+                    }
+                    _ => {}
+                }
                 match event.kind {
                     EventKind::PaymentCaptured => {
                         held += data["payment"]["captured"].as_i64().expect("a number");
-                        known.extend(data.get("reference").and_then(|text| text.as_str()).map(str::to_owned));
                     }
                     EventKind::PaymentRefunded => {
                         held -= data["payment"]["refunded"].as_i64().expect("a number");
@@ -526,9 +634,10 @@ proptest! {
             }
             order = change.order;
         }
-        known.sort_unstable();
-        let captures = known.len();
-        known.dedup();
-        prop_assert_eq!(known.len(), captures, "no payment is taken twice");
+        let mut names: Vec<_> = known.into_iter().map(|(_, name)| name).collect();
+        names.sort_unstable();
+        let captures = names.len();
+        names.dedup();
+        prop_assert_eq!(names.len(), captures, "no payment is taken twice");
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     edge::Edge,
     money::MoneyBody,
     openapi::schema,
+    payment::NAME_MAX_CHARS,
     reply::Reply,
     request::{Checks, Submission},
     route::{Answer, Route, path_of},
@@ -32,6 +33,11 @@ pub(crate) struct PaymentRequest {
     /// everything else; `manual` authorises everything.
     #[schema(min_length = 1, max_length = 100, example = "card")]
     method: String,
+    /// The provider's own name for the payment, if it has one already. What the provider reports by this name is
+    /// then the same payment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 200, example = "pay_0017")]
+    reference: Option<String>,
 }
 
 /// A payment that was accepted.
@@ -92,7 +98,9 @@ pub(super) fn route(edge: &Edge) -> Route {
 
 /// Pays an order
 ///
-/// Authorised or captured, the order is confirmed.
+/// Authorised or captured, the order is confirmed. Of a payment that was captured here its provider may send a report
+/// as well: by `reference` it is known as the same. Without one, the first report of the same provider and amount is
+/// taken for it, and any other is another payment, which is refunded.
 #[utoipa::path(
     post, path = "/v1/orders/{id}/payments", tag = "orders", operation_id = "payOrder", security(("bearer" = [])),
     params(("id" = Uuid, Path, description = "The order's id."), ("Idempotency-Key" = String, Header)),
@@ -119,6 +127,9 @@ pub(crate) async fn pay(
         1,
         METHOD_MAX_CHARS,
     ));
+    if let Some(reference) = &submission.body.reference {
+        checks.take(text::check("/reference", reference, 1, NAME_MAX_CHARS));
+    }
     let provider = checks.finish(provider)?;
 
     let (mutation, body) = submission.into_parts(caller.user_id.0);
@@ -128,7 +139,10 @@ pub(crate) async fn pay(
         provider,
         method: body.method,
     };
-    let done = edge.shop().order_pay(&mutation, &caller, id, payable).await?;
+    let done = edge
+        .shop()
+        .order_pay(&mutation, &caller, id, payable, body.reference)
+        .await?;
     let reply = Reply::created(&format!("/v1/orders/{id}"), &PaymentBody::from(done.value))?;
     Ok(reply.replayed(done.replayed))
 }

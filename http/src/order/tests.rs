@@ -215,6 +215,15 @@ async fn a_payment_is_created_or_declined() {
         assert_eq!(refused.problem(), "validation");
         assert_eq!(refused.json()["errors"][0]["field"], field);
     }
+    for (reference, is_fit) in [("", false), ("pay_1", true), (&"x".repeat(201), false)] {
+        let body = json!({"provider": "test", "method": "card", "reference": reference});
+        let answered = buyer.post(&path, KEY, body).await;
+        assert_eq!(
+            answered.status.as_u16(),
+            if is_fit { 201 } else { 422 },
+            "{reference}"
+        );
+    }
     let declined = Client::of(
         Role::Customer,
         Mood::Refuses(Refusal::PaymentDeclined { reason: "no".into() }),

@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// The longest names that a provider may give to a report and to a payment, in characters.
-const NAME_MAX_CHARS: usize = 200;
+pub(crate) const NAME_MAX_CHARS: usize = 200;
 /// The longest reason, in characters.
 const REASON_MAX_CHARS: usize = 200;
 
@@ -101,7 +101,8 @@ pub(super) fn route(edge: &Edge) -> Route {
 /// Called by the payment's provider, which signs what it sends. A captured payment confirms the order. If the
 /// order has expired, all of its units are reserved again and it is confirmed; if they are no longer there, the
 /// payment is refunded in full and the order stays expired. A payment that does not pay the order - it is paid by
-/// another, cancelled, or its total is another amount - is refunded in full. Each report and each captured payment
+/// another, cancelled, or its total is another amount - is refunded in full. A payment that was made in the shop is not
+/// another one: it is known by its `reference`, or named by the first report that fits it. Each report and each captured payment
 /// takes effect once, however often it is sent.
 #[utoipa::path(
     post, path = "/v1/payment-webhooks/{provider}", tag = "orders", operation_id = "reportPayment",

@@ -1,8 +1,8 @@
 //! Orders and operations: what is read of them, and the one write that is not the lane's.
 
 use holdfast_domain::{
-    EventKind, OperationKey, Order, OrderId, OrderStatus, PaymentProvider, ShardId, Timestamp, UserId,
-    event::Aggregate,
+    EventKind, OperationKey, Order, OrderId, OrderStatus, PaymentId, PaymentProvider, ShardId, Timestamp,
+    UserId, event::Aggregate,
 };
 use serde::Deserialize;
 use uuid::Uuid;
@@ -75,12 +75,34 @@ impl Model {
         let mut told = self.order_events(order_id).iter().map(|record| &record.event);
         told.any(|event| {
             let data = event.data.to_map();
-            event.kind == EventKind::PaymentCaptured
-                && data
-                    .get("payment")
-                    .is_some_and(|payment| payment["provider"] == provider.as_str())
+            matches!(event.kind, EventKind::PaymentCaptured | EventKind::OrderUpdated)
+                && data.get("payment").is_some_and(|payment| {
+                    payment["provider"] == provider.as_str() && payment["status"] != "authorised"
+                })
                 && data.get("reference").is_some_and(|named| named == reference)
         })
+    }
+
+    /// Returns the last name by which an order's events call one of its payments; see
+    /// [`Store::payment_name`](crate::Store::payment_name).
+    pub fn payment_name(&self, order_id: OrderId, payment_id: PaymentId) -> Option<String> {
+        let told = self
+            .order_events(order_id)
+            .iter()
+            .rev()
+            .map(|record| &record.event);
+        let telling = told.filter(|event| {
+            matches!(
+                event.kind,
+                EventKind::PaymentCaptured | EventKind::OrderConfirmed | EventKind::OrderUpdated
+            )
+        });
+        let mut names = telling.filter_map(|event| {
+            let data = event.data.to_map();
+            let is_its = data.get("payment")?["id"] == payment_id.0.to_string();
+            is_its.then(|| data.get("reference")?.as_str().map(str::to_owned))?
+        });
+        names.next()
     }
 
     /// Lists up to `limit` orders for each kind of work in these shards, by id; `now` is the Postgres

@@ -1,7 +1,7 @@
 //! An order's row: the order, and what is needed to answer for it again.
 
 use holdfast_domain::{
-    Fingerprint, JsonObject, Money, OperationKey, Order, OrderId, OrderLine, OrderStatus, Payment,
+    Fingerprint, JsonObject, Money, OperationKey, Order, OrderId, OrderLine, OrderStatus, Payment, PaymentId,
     PaymentProvider, Refusal, Timestamp, UserId,
 };
 use serde::{
@@ -197,7 +197,8 @@ impl Store {
         Ok(order.map(|order| order.0))
     }
 
-    /// Tells whether an order's events tell that a payment, by its provider's own name, was captured.
+    /// Tells whether an order's events tell that a payment, by its provider's own name, was captured. It may
+    /// have got its name later than it was captured, and been given back meanwhile.
     pub async fn payment_is_known(
         &self,
         order_id: OrderId,
@@ -208,14 +209,38 @@ impl Store {
             sqlx::query_scalar!(
                 r#"SELECT EXISTS (
                        SELECT FROM event
-                       WHERE aggregate = 'order' AND subject = $1 AND kind = 'payment.captured'
+                       WHERE aggregate = 'order' AND subject = $1
+                         AND kind IN ('payment.captured', 'order.updated')
                          AND data -> 'payment' ->> 'provider' = $2 AND data ->> 'reference' = $3
+                         AND data -> 'payment' ->> 'status' <> 'authorised'
                    ) AS "known!""#,
                 order_id.0,
                 provider.as_str(),
                 reference,
             )
             .fetch_one(c)
+            .await
+        })
+        .await
+    }
+
+    /// Returns the last name by which an order's events call one of its payments.
+    pub async fn payment_name(
+        &self,
+        order_id: OrderId,
+        payment_id: PaymentId,
+    ) -> Result<Option<String>, StoreError> {
+        self.run(async |c| {
+            sqlx::query_scalar!(
+                r#"SELECT data ->> 'reference' AS "name!" FROM event
+                   WHERE aggregate = 'order' AND subject = $1
+                     AND kind IN ('payment.captured', 'order.confirmed', 'order.updated')
+                     AND data -> 'payment' ->> 'id' = $2 AND data ->> 'reference' IS NOT NULL
+                   ORDER BY sequence DESC LIMIT 1"#,
+                order_id.0,
+                payment_id.0.to_string(),
+            )
+            .fetch_optional(c)
             .await
         })
         .await

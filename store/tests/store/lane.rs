@@ -2,7 +2,7 @@
 
 use holdfast_domain::{
     MovementKind, Order, OrderId, OrderStatus, PaymentId, PaymentProvider, ProductId,
-    order::{self, Change, PaymentReport, Reported},
+    order::{self, Change, KnownNames, PaymentReport, Reported},
 };
 use holdfast_store::{Committed, OrderExpected, OrderState, OrderWrite, Service, Stale, StoreError};
 
@@ -248,7 +248,7 @@ async fn paid_late(shop: &Shop, expired: &Order) -> Change {
         amount: expired.total,
         outcome: Reported::Captured,
     };
-    let paid = order::report(expired, &report, false, expired.updated_at).expect("news");
+    let paid = order::report(expired, &report, &KnownNames::default(), expired.updated_at).expect("news");
     let mut paying = Draft::new(shop);
     paying.move_order(expired, &paid, "first-order", 1);
     shop.store.lane_commit(&paying.batch).await.expect("commits");
@@ -270,6 +270,16 @@ async fn an_order_that_is_paid_late_has_its_units_reserved_anew_once() {
     assert!(!known().await);
     let paid = paid_late(&shop, &expired.order).await;
     assert!(known().await);
+    let payment = paid.order.payment.as_ref().expect("is noted");
+    let name = shop
+        .store
+        .payment_name(placed.id, payment.id)
+        .await
+        .expect("reads");
+    assert_eq!(name.as_deref(), Some("pay_1"));
+    let unknown = PaymentId::mint(NOW, [6; 10]);
+    let name = shop.store.payment_name(placed.id, unknown).await.expect("reads");
+    assert_eq!(name, None);
 
     let mut renewing = Draft::new(&shop);
     renewing.renew(&paid.order, 1).await;

@@ -33,7 +33,7 @@ async fn apply(shop: &Shop, before: &Order, change: &Change) -> Result<Order, St
 fn paid(order: &Order) -> Change {
     let by = order.customer_id;
     let payment_id = PaymentId::mint(NOW, entropy());
-    order::pay(order, payment_id, (PaymentProvider::Test, "token"), by, NOW)
+    order::pay(order, payment_id, (PaymentProvider::Test, "token", None), by, NOW)
         .expect("may be paid")
         .change
 }

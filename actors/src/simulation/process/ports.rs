@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use holdfast_domain::{
-    OperationKey, Order, OrderId, PaymentProvider, Product, ProductId, Reservation, StockLevel, Timestamp,
-    UserId,
+    OperationKey, Order, OrderId, PaymentId, PaymentProvider, Product, ProductId, Reservation, StockLevel,
+    Timestamp, UserId,
 };
 use holdfast_store::{Lease, OrderRecord, Service, StoredOperation, model::Model};
 use tokio::sync::oneshot;
@@ -134,6 +134,10 @@ impl Ports for Process {
         reference: String,
     ) -> Asked<'_, bool> {
         self.read(move |model, _| model.payment_is_known(order, provider, &reference))
+    }
+
+    fn payment_name(&self, order: OrderId, payment: PaymentId) -> Asked<'_, Option<String>> {
+        self.read(move |model, _| model.payment_name(order, payment))
     }
 
     fn order_settled(&self, lease: Lease, order: OrderId, version: i64) -> Asked<'_, bool> {

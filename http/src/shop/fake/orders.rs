@@ -97,6 +97,7 @@ impl Shop {
         caller: &Caller,
         id: OrderId,
         payable: Payable,
+        _: Option<String>,
     ) -> Result<Done<Payment>, Error> {
         let total = order(id, caller.user_id).total;
         let payment = Payment {

@@ -3,7 +3,7 @@
 use std::{fmt::Debug, time::Duration};
 
 use holdfast_domain::{
-    NodeId, OperationKey, OrderId, PaymentProvider, ProductId, ShardId, Timestamp, UserId,
+    NodeId, OperationKey, OrderId, PaymentId, PaymentProvider, ProductId, ShardId, Timestamp, UserId,
 };
 use holdfast_store::{
     Batch, HeartbeatConnection, Lease, NewNode, Service, Store, StoreError, StoredOperation, UnfinishedOrder,
@@ -42,6 +42,7 @@ pub(super) enum Call {
     Unfinished(Vec<ShardId>, u32),
     Operation(Uuid, String, OperationKey),
     Payment(OrderId, String),
+    PaymentName(OrderId, PaymentId),
 }
 
 /// What was answered, as text: the kind of an error and its offenders, sorted.
@@ -80,6 +81,7 @@ impl Call {
                     .payment_is_known(*id, PaymentProvider::Test, reference)
                     .await,
             ),
+            Self::PaymentName(id, payment) => said(store.payment_name(*id, *payment).await),
             Self::Operation(principal, route, key) => {
                 said(store.operation(*principal, route, key).await.map(spelled_alike))
             }
@@ -115,6 +117,7 @@ impl Call {
             Self::Payment(id, reference) => {
                 fine(model.payment_is_known(*id, PaymentProvider::Test, reference))
             }
+            Self::PaymentName(id, payment) => fine(model.payment_name(*id, *payment)),
             Self::Operation(principal, route, key) => {
                 fine(spelled_alike(model.operation(*principal, route, key)))
             }

@@ -46,7 +46,7 @@ impl<'a> Author<'a> {
             _ if is_idle(model) && self.source.dice.chance(80) => self.change_cluster(model),
             0..=54 => self.commit(model),
             55..=61 => self.settled(model),
-            62..=77 => self.read(),
+            62..=77 => self.read(model),
             _ => self.change_cluster(model),
         };
         self.views.push(model.clone());
@@ -123,22 +123,24 @@ impl<'a> Author<'a> {
         Call::Settled(lease, record.order.id, version)
     }
 
-    fn read(&mut self) -> Call {
+    fn read(&mut self, model: &Model) -> Call {
         let dice = &mut self.source.dice;
         let product = *dice.pick(&self.world.products).expect("products");
         let shard = *dice.pick(&SHARDS).expect("shards");
         let order = order_id(dice.below(ORDERS), shard);
         let customer = dice.pick(&self.world.customers).expect("customers").id;
         let key = key(dice.below(KEYS));
-        match dice.below(9) {
-            7 => Call::Payment(order, format!("payment {}", dice.below(3))),
-            0 => Call::Products(vec![product, self.world.products[0], product]),
-            1 => Call::OrderRecord(order),
-            2 => Call::OrderByKey(customer, key),
-            3 => Call::PlacedSnapshot(order),
-            4 => Call::Reservation(product, order),
-            5 => Call::Unfinished(SHARDS[..2].to_vec(), 1_000),
-            6 => Call::Unfinished(SHARDS.to_vec(), 1 + dice.below(2)),
+        let payment = model.order_record(order).and_then(|record| record.order.payment);
+        match (dice.below(10), payment) {
+            (8, Some(payment)) => Call::PaymentName(order, payment.id),
+            (7, _) => Call::Payment(order, format!("payment {}", dice.below(3))),
+            (0, _) => Call::Products(vec![product, self.world.products[0], product]),
+            (1, _) => Call::OrderRecord(order),
+            (2, _) => Call::OrderByKey(customer, key),
+            (3, _) => Call::PlacedSnapshot(order),
+            (4, _) => Call::Reservation(product, order),
+            (5, _) => Call::Unfinished(SHARDS[..2].to_vec(), 1_000),
+            (6, _) => Call::Unfinished(SHARDS.to_vec(), 1 + dice.below(2)),
             _ => {
                 let scope = operation("POST /v1/a", key.as_str()).operation;
                 Call::Operation(scope.principal, scope.route, key)

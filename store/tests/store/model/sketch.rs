@@ -8,7 +8,7 @@ use holdfast_domain::{
     Reservation, ShardId, StockLevel, Timestamp, User,
     event::Aggregate,
     id::shard_of,
-    order::{self, Change, NewFulfilment, NewOrder, PaymentReport, Reported, WantedLine},
+    order::{self, Change, KnownNames, NewFulfilment, NewOrder, PaymentReport, Reported, WantedLine},
     stock::{Progress, StockChange},
 };
 use holdfast_store::{
@@ -308,16 +308,28 @@ impl<'a> Sketch<'a> {
                     amount: order.total,
                     outcome: Reported::Captured,
                 };
-                let is_known = self
-                    .view
-                    .payment_is_known(order.id, news.provider, &news.reference);
-                order::report(order, &news, is_known, PAST)
+                let own = order.payment.as_ref();
+                let names = KnownNames {
+                    is_known: self
+                        .view
+                        .payment_is_known(order.id, news.provider, &news.reference),
+                    of_payment: own.and_then(|payment| self.view.payment_name(order.id, payment.id)),
+                };
+                order::report(order, &news, &names, PAST)
             }
             5 => order::revive(order, PAST).ok(),
             6 => order::refund_late(order, PAST).ok(),
             0 => order::expire(order, PAST).ok(),
             1 => {
-                let by = (PaymentProvider::Test, "token");
+                let name = format!("payment {}", self.source.dice.below(3));
+                let is_new = !self.view.payment_is_known(order.id, PaymentProvider::Test, &name);
+                let method = if self.source.dice.chance(30) {
+                    "authorize"
+                } else {
+                    "token"
+                };
+                let name = (is_new && self.source.dice.chance(50)).then_some(name.as_str());
+                let by = (PaymentProvider::Test, method, name);
                 let paid = order::pay(order, PaymentId(fresh), by, order.customer_id, before);
                 paid.ok().map(|paid| paid.change)
             }
