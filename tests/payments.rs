@@ -313,6 +313,72 @@ async fn a_payment_that_was_made_in_the_shop_is_not_refunded_when_it_is_reported
     }
 }
 
+fn declined(id: &str, payment: &str, order: &Value) -> Value {
+    let mut report = Provider::captured(id, payment, order);
+    report["type"] = "payment.declined".into();
+    report["reason"] = "no money".into();
+    report
+}
+
+#[tokio::test]
+async fn an_order_whose_payment_is_declined_waits_for_another_until_it_expires() {
+    let cluster = Cluster::start_tuned(1, |options| options.payment_deadline = SOON).await;
+    let mug = cluster.seller("seller").await.lists("mug", 10).await;
+    let buyer = cluster.sign_up("buyer").await;
+    let order = buyer.orders(&[(&mug, 2)]).await.expect(201);
+    let report = declined("evt_1", "pay_1", &order);
+    cluster.provider(0).report(&report).await.expect(204);
+    let waiting = see(&buyer, &order).await;
+    assert_eq!(waiting["expires_at"], order["expires_at"]);
+    assert_eq!(waiting["payment"], Value::Null);
+    expires(&buyer, &order).await;
+    let expected = ["order.placed", "payment.declined", "order.expired"];
+    assert_eq!(told(&buyer, &order).await, expected);
+}
+
+#[tokio::test]
+async fn an_order_whose_promised_payment_is_declined_is_paid_once_more_before_it_is_shipped() {
+    let cluster = Cluster::start(2).await;
+    let seller = cluster.seller("seller").await;
+    let mug = seller.lists("mug", 10).await;
+    let buyer = cluster.sign_up("buyer").await;
+    let order = buyer.orders(&[(&mug, 2)]).await.expect(201);
+    pays_as(&buyer, &order, "authorize", "pay_2").await.expect(201);
+    // One that was tried before, and one that was promised; each is told to both nodes.
+    for (id, reference, status) in [("evt_1", "pay_1", "authorised"), ("evt_2", "pay_2", "voided")] {
+        for node in 0..2 {
+            let report = declined(id, reference, &order);
+            cluster.provider(node).report(&report).await.expect(204);
+        }
+        let seen = see(&buyer, &order).await;
+        assert_eq!(
+            (&seen["status"], &seen["payment"]["status"]),
+            (&"confirmed".into(), &status.into())
+        );
+    }
+    let shipment = json!({ "lines": [{ "product_id": mug, "quantity": 2 }] });
+    let path = format!("{}/fulfilments", path_of(&order));
+    let refused = seller.post(&path, shipment.clone()).await;
+    refused.problem(409, "invalid-transition");
+    assert_eq!(
+        buyer.stock_of(&mug).await,
+        (10, 2, 8),
+        "its units are reserved still"
+    );
+    pays_as(&buyer, &order, "card", "pay_3").await.expect(201);
+    seller.post(&path, shipment).await.expect(201);
+    let report = Provider::captured("evt_3", "pay_3", &order);
+    cluster.provider(0).report(&report).await.expect(204);
+    let expected = [
+        "order.placed",
+        "order.confirmed",
+        "payment.declined",
+        "payment.captured",
+        "order.fulfilled",
+    ];
+    assert_eq!(told(&buyer, &order).await, expected);
+}
+
 #[tokio::test]
 async fn money_that_was_reported_and_given_back_pays_no_order_again() {
     let cluster = Cluster::start(1).await;

@@ -121,6 +121,12 @@ impl Order {
         self.status == OrderStatus::Expired && self.payment.as_ref().is_some_and(is_paid)
     }
 
+    /// Tells whether the money that was promised for it will not come, and nothing else has paid it.
+    pub fn lacks_payment(&self) -> bool {
+        let is_void = |payment: &Payment| payment.status == PaymentStatus::Voided;
+        self.status != OrderStatus::Cancelled && self.payment.as_ref().is_some_and(is_void)
+    }
+
     /// Returns what has become of a line's reservation, as far as the order is concerned.
     pub fn progress_of(&self, line: &OrderLine) -> Progress {
         let released = match self.status {

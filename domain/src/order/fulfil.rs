@@ -61,7 +61,8 @@ pub fn fulfil(
     if !matches!(
         order.status,
         OrderStatus::Confirmed | OrderStatus::PartiallyFulfilled
-    ) {
+    ) || order.lacks_payment()
+    {
         return Err(order.illegal(OrderStatus::Fulfilled));
     }
     let mut next = order.clone();

@@ -19,6 +19,8 @@ pub struct Paid {
 
 /// Pays an order by `method` of `provider`, which may know the payment by a name already.
 ///
+/// An order whose promised money did not come may be paid once more; it stays where it stands.
+///
 /// # Errors
 /// [`Refusal::InvalidTransition`]: the order does not wait for a payment, or no longer.
 pub fn pay(
@@ -28,7 +30,8 @@ pub fn pay(
     by: UserId,
     at: Timestamp,
 ) -> Result<Paid, Refusal> {
-    if order.status != OrderStatus::PendingPayment {
+    let is_pending = order.status == OrderStatus::PendingPayment;
+    if !is_pending && !order.lacks_payment() {
         return Err(order.illegal(OrderStatus::Confirmed));
     }
     if order.expires_at.is_some_and(|expires_at| at >= expires_at) {
@@ -67,9 +70,17 @@ pub fn pay(
     if captured > 0 {
         events.push(tells(EventKind::PaymentCaptured, &payment, reference));
     }
-    events.push(tells(EventKind::OrderConfirmed, &payment, reference));
+    if is_pending {
+        events.push(tells(EventKind::OrderConfirmed, &payment, reference));
+    } else if captured == 0 {
+        events.push(tells(EventKind::OrderUpdated, &payment, reference));
+    }
     let next = Order {
-        status: OrderStatus::Confirmed,
+        status: if is_pending {
+            OrderStatus::Confirmed
+        } else {
+            order.status
+        },
         payment: Some(payment.clone()),
         expires_at: None,
         ..order.clone()

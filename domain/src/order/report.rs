@@ -55,20 +55,41 @@ pub fn report(order: &Order, report: &PaymentReport, names: &KnownNames, at: Tim
             Some(named(order, report, at))
         }
         Reported::Captured => Some(captured(order, report, at)),
-        Reported::Declined(reason) => {
-            // Of no interest to an order that does not wait for it.
-            (order.status == OrderStatus::PendingPayment).then(|| {
-                let data = json!({
-                    "payment_id": report.id,
-                    "provider": report.provider,
-                    "reference": report.reference,
-                    "reason": reason,
-                });
-                let events = vec![event(EventKind::PaymentDeclined, data)];
-                order.clone().changed(at, None, events)
-            })
-        }
+        Reported::Declined(reason) => declined(order, report, names, reason, at),
     }
+}
+
+/// Tells why there will be no money, to an order that waits for it or was promised it by this very payment. To any
+/// other it is of no interest: a payment that is tried twice may be declined once and well after it was accepted.
+fn declined(
+    order: &Order,
+    report: &PaymentReport,
+    names: &KnownNames,
+    reason: &str,
+    at: Timestamp,
+) -> Option<Change> {
+    let is_own = names.of_payment.as_deref() == Some(report.reference.as_str());
+    let promised = order.payment.as_ref().filter(|payment| {
+        is_own && payment.provider == report.provider && payment.status == PaymentStatus::Authorised
+    });
+    if order.status != OrderStatus::PendingPayment && promised.is_none() {
+        return None;
+    }
+    let data = json!({
+        "payment_id": promised.map_or(report.id, |payment| payment.id),
+        "provider": report.provider,
+        "reference": report.reference,
+        "reason": reason,
+    });
+    let payment = promised.map(|payment| Payment {
+        status: PaymentStatus::Voided,
+        ..payment.clone()
+    });
+    let next = Order {
+        payment: payment.or_else(|| order.payment.clone()),
+        ..order.clone()
+    };
+    Some(next.changed(at, None, vec![event(EventKind::PaymentDeclined, data)]))
 }
 
 /// Tells whether the order's payment moved the money that is reported, or just as much of it.
@@ -107,6 +128,10 @@ fn captured(order: &Order, report: &PaymentReport, at: Timestamp) -> Change {
             if promised.status == PaymentStatus::Authorised && promised.provider == report.provider =>
         {
             fetched(order, promised, report, at)
+        }
+        _ if order.lacks_payment() => {
+            let paid = payment(order, report, at);
+            fetched(order, &paid, report, at)
         }
         _ => returned(order, report, at),
     }

@@ -501,6 +501,66 @@ fn a_report_of_a_declined_payment_is_told_while_the_order_waits_for_one() {
     assert_eq!(report(&confirmed(), &declined, &new(), AT), None);
 }
 
+/// An order that was confirmed on a promise of money.
+fn promised(reference: Option<&str>) -> Order {
+    let by = (PaymentProvider::Test, "authorize", reference);
+    let paid = pay(&placed(), PaymentId::mint(AT, [5; 10]), by, buyer().user_id, AT);
+    paid.expect("payable").change.order
+}
+
+#[test]
+fn an_order_whose_promised_money_is_declined_is_not_shipped_until_it_is_paid_once_more() {
+    let declined = reported(1, Reported::Declined("no money".into()));
+    let change = report(&promised(Some("pay_1")), &declined, &beside("pay_1"), AT).expect("news");
+    assert_eq!(kinds(&change), [EventKind::PaymentDeclined]);
+    let order = change.order;
+    assert!(order.lacks_payment());
+    assert_eq!(order.status, OrderStatus::Confirmed);
+    assert_eq!(report(&order, &declined, &beside("pay_1"), AT), None, "told once");
+    let shipped = fulfil(&order, shipment(&order, &[(0, 1)]), &seller(2), AT);
+    assert!(matches!(shipped, Err(Refusal::InvalidTransition { .. })));
+    let cancelled = cancel(&order, &buyer(), None, AT).expect("legal").order;
+    assert!(!cancelled.lacks_payment());
+
+    let again = |method| {
+        let by = (PaymentProvider::Test, method, None);
+        pay(&order, PaymentId::mint(AT, [7; 10]), by, buyer().user_id, AT)
+            .expect("payable")
+            .change
+    };
+    let by_report = report(&order, &captured(2), &beside("pay_1"), AT).expect("news");
+    for (change, told) in [
+        (again("card"), EventKind::PaymentCaptured),
+        (again("authorize"), EventKind::OrderUpdated),
+        (by_report, EventKind::PaymentCaptured),
+    ] {
+        assert_eq!(kinds(&change), [told], "it was confirmed before");
+        let paid = change.order;
+        assert_eq!(paid.status, OrderStatus::Confirmed);
+        assert_ne!(
+            paid.payment.as_ref().map(|payment| payment.id),
+            order.payment.as_ref().map(|payment| payment.id)
+        );
+        assert!(fulfil(&paid, shipment(&paid, &[(0, 1)]), &seller(2), AT).is_ok());
+    }
+}
+
+#[test]
+fn a_payment_that_was_tried_and_declined_before_takes_nothing_from_the_one_that_was_promised() {
+    let declined = reported(1, Reported::Declined("no money".into()));
+    for (reference, names) in [(None, new()), (Some("pay_2"), beside("pay_2"))] {
+        assert_eq!(report(&promised(reference), &declined, &names, AT), None);
+    }
+    let manual = PaymentReport {
+        provider: PaymentProvider::Manual,
+        ..declined
+    };
+    assert_eq!(
+        report(&promised(Some("pay_1")), &manual, &beside("pay_1"), AT),
+        None
+    );
+}
+
 #[derive(Clone, Debug)]
 enum Move {
     Pay(&'static str, Option<&'static str>),
@@ -509,6 +569,7 @@ enum Move {
     Expire(u64),
     Edit(i64),
     Report(u8, bool, u64),
+    Decline(u8),
     Revive,
     RefundLate,
 }
@@ -525,6 +586,7 @@ fn any_move() -> impl Strategy<Value = Move> {
         (0_u64..2_000).prop_map(Move::Expire),
         (0_i64..10).prop_map(Move::Edit),
         (0_u8..6, any::<bool>(), 0_u64..2_000).prop_map(|(n, fits, at)| Move::Report(n, fits, at)),
+        (0_u8..3).prop_map(Move::Decline),
         Just(Move::Revive),
         Just(Move::RefundLate),
     ]
@@ -538,6 +600,15 @@ fn who(n: u8) -> Caller {
     }
 }
 
+fn known_of(order: &Order, news: &PaymentReport, known: &[(PaymentId, String)]) -> KnownNames {
+    let own = order.payment.as_ref().map(|payment| payment.id);
+    let of_payment = known.iter().rev().find(|(id, _)| Some(*id) == own);
+    KnownNames {
+        is_known: known.iter().any(|(_, name)| *name == news.reference),
+        of_payment: of_payment.map(|(_, name)| name.clone()),
+    }
+}
+
 /// Tries a move; `known` are the names of payments that were told.
 fn attempt(order: &Order, attempted: &Move, known: &[(PaymentId, String)]) -> Result<Change, Refusal> {
     match attempted {
@@ -545,13 +616,16 @@ fn attempt(order: &Order, attempted: &Move, known: &[(PaymentId, String)]) -> Re
             let mut news = captured(*n);
             news.amount.amount += i64::from(!fits);
             let at = AT.plus(Duration::from_secs(*seconds));
-            let own = order.payment.as_ref().map(|payment| payment.id);
-            let of_payment = known.iter().rev().find(|(id, _)| Some(*id) == own);
+            report(order, &news, &known_of(order, &news, known), at).ok_or(Refusal::NotFound)
+        }
+        Move::Decline(n) => {
+            let news = reported(*n, Reported::Declined("no money".into()));
+            // A promise that was made with a name is declined by it.
             let names = KnownNames {
-                is_known: known.iter().any(|(_, name)| *name == news.reference),
-                of_payment: of_payment.map(|(_, name)| name.clone()),
+                of_payment: Some(news.reference.clone()),
+                ..known_of(order, &news, known)
             };
-            report(order, &news, &names, at).ok_or(Refusal::NotFound)
+            report(order, &news, &names, AT).ok_or(Refusal::NotFound)
         }
         Move::Revive => revive(order, AT),
         Move::RefundLate => refund_late(order, AT),

@@ -100,7 +100,8 @@ pub(super) fn route(edge: &Edge) -> Route {
 ///
 /// Authorised or captured, the order is confirmed. Of a payment that was captured here its provider may send a report
 /// as well: by `reference` it is known as the same. Without one, the first report of the same provider and amount is
-/// taken for it, and any other is another payment, which is refunded.
+/// taken for it, and any other is another payment, which is refunded. An order whose authorised payment its provider has
+/// declined afterwards may be paid once more.
 #[utoipa::path(
     post, path = "/v1/orders/{id}/payments", tag = "orders", operation_id = "payOrder", security(("bearer" = [])),
     params(("id" = Uuid, Path, description = "The order's id."), ("Idempotency-Key" = String, Header)),

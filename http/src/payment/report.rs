@@ -104,6 +104,10 @@ pub(super) fn route(edge: &Edge) -> Route {
 /// another, cancelled, or its total is another amount - is refunded in full. A payment that was made in the shop is not
 /// another one: it is known by its `reference`, or named by the first report that fits it. Each report and each captured payment
 /// takes effect once, however often it is sent.
+///
+/// A declined payment is told, and its order may be paid otherwise until it expires. If the order had been confirmed on
+/// the promise of this very payment, by its `reference`, the payment is `voided`: the order is not shipped until it is
+/// paid, by either way.
 #[utoipa::path(
     post, path = "/v1/payment-webhooks/{provider}", tag = "orders", operation_id = "reportPayment",
     params(
