@@ -121,7 +121,7 @@ pub(super) fn route(edge: &Edge) -> Route {
     responses(
         (status = 204, description = "The report has been taken note of, now or before."),
         (status = 401, description = "`invalid-signature`: the signature is missing, cannot be read, of something else, or too old; or there are several headers of it."),
-        (status = 404, description = "`not-found`: there is no such order, or the provider has no secret here."),
+        (status = 404, description = "`not-found`: there is no such order, or not yet, or the provider has no secret here. Send it again later."),
         (status = 409, description = "`request-in-progress`: the same report is being taken note of."),
         (status = 422, description = "`validation`: the fields are not acceptable; or `idempotency-key-reuse`: another report had this id in the last 48 hours."),
     ),
