@@ -10,8 +10,9 @@ use std::{
 
 use holdfast_domain::Timestamp;
 use sqlx::{
-    Connection, PgConnection, PgPool,
-    migrate::Migrator,
+    AssertSqlSafe, Connection, PgConnection, PgPool,
+    error::DatabaseError,
+    migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::time::timeout;
@@ -38,6 +39,14 @@ const ANSWER_GRACE: Duration = Duration::from_secs(1);
 /// How long one statement of a migration may take.
 const MIGRATION_LIMIT: Duration = Duration::from_hours(1);
 
+/// How long a migration waits for a lock at a time. Everybody who wants the table stands in line behind
+/// it: a dump that holds the table for an hour must not stop the shop for so long.
+const MIGRATION_LOCK_LIMIT_MS: u32 = 500;
+/// Postgres's code for that.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+/// How long others get the table before it is asked for again.
+const MIGRATION_PAUSE: Duration = Duration::from_secs(1);
+
 /// How the store uses Postgres.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
@@ -60,6 +69,34 @@ impl Default for StoreOptions {
             application_name: "holdfast".to_owned(),
         }
     }
+}
+
+/// Applies what is missing, over the one connection of `unhurried`; a lock that others keep is asked for
+/// again and again.
+async fn migrate(unhurried: &PgPool) -> Result<(), MigrateError> {
+    let end = Instant::now() + MIGRATION_LIMIT;
+    loop {
+        let limit = format!("SET lock_timeout = {MIGRATION_LOCK_LIMIT_MS}");
+        sqlx::raw_sql(AssertSqlSafe(limit)).execute(unhurried).await?;
+        match MIGRATIONS.run(unhurried).await {
+            Err(error) if is_locked_out(&error) && Instant::now() < end => {
+                tracing::info!(
+                    "a migration waits for a table that others use, or for another node's migration"
+                );
+                tokio::time::sleep(MIGRATION_PAUSE).await;
+            }
+            ended => return ended,
+        }
+    }
+}
+
+/// Tells whether a migration did not get a lock; then nothing of it was applied.
+fn is_locked_out(error: &MigrateError) -> bool {
+    let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else {
+        return false;
+    };
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.as_deref() == Some(LOCK_NOT_AVAILABLE)
 }
 
 /// The shop in Postgres. Cloning shares the pool.
@@ -112,7 +149,7 @@ impl Store {
     pub async fn migrate(&self) -> Result<(), StoreError> {
         // Building an index may take its time, and so may waiting for another node that builds it.
         let unhurried = self.unhurried(MIGRATION_LIMIT).await?;
-        let result = MIGRATIONS.run(&unhurried).await;
+        let result = migrate(&unhurried).await;
         unhurried.close().await;
         result.map_err(StoreError::Migration)
     }
