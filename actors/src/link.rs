@@ -23,7 +23,8 @@
 //! - *Each message costs it several tasks and a system call at either end.* Calls and answers that are
 //!   ready at the same moment go in one message, if the peer's release reads those.
 //! - *Its writer queue has no bound.* Calls and bytes in flight to a peer are limited, then
-//!   [`LinkError::Overloaded`]; nothing is one-way but the keep-alives.
+//!   [`LinkError::Overloaded`]; nothing is one-way but keep-alives
+//!   and batches, whose calls and answers count like others.
 //! - *A dropped reply or an undecodable message is silence until the deadline.* The message is plain
 //!   bytes, and [`InboundReply`] answers `Internal` when dropped.
 //! - *It keeps one session per name.* A name carries the incarnation, so that a restarted node does

@@ -2,7 +2,8 @@
 //!
 //! `ractor_cluster` advertises every remotable actor to every peer and keeps a shadow of each, so
 //! there is one and the entities stay local. Its message is written by hand: the payload is bytes
-//! already, so nothing here can fail to decode. That matters because `ractor_cluster` answers a
+//! already, so no single call can fail to decode, and a batch that
+//! does ends its session. That matters because `ractor_cluster` answers a
 //! message that cannot be decoded, and a reply port that was dropped, with silence until the
 //! caller's deadline. Instead [`InboundReply`] answers `Internal` when it is dropped, and a message
 //! of a kind this release does not know is answered in the same way.
@@ -241,31 +242,30 @@ impl Gateway {
         let Some(hub) = self.hub.upgrade() else {
             return;
         };
-        // Whoever sends batches has been told by this node's session that it may.
-        let Some(session) = hub.session(from) else {
-            return;
-        };
         let parcels = match wire::decode_batch(batch) {
             Ok(parcels) => parcels,
             Err(error) => {
                 tracing::error!(%from, %error, "a peer sent a batch that cannot be read");
                 // Who waits for what was in it learns so at once.
-                session.end("a batch could not be read");
+                if let Some(session) = hub.session(from) {
+                    session.end("a batch could not be read");
+                }
                 return;
             }
         };
-        let mut calls = 0;
+        let calls = parcels
+            .iter()
+            .filter(|parcel| matches!(parcel, Parcel::Call { .. }));
+        hub.meter(from).was_called(calls.count() as u64);
         for parcel in parcels {
             match parcel {
                 Parcel::Call { id, frame } => {
-                    calls += 1;
                     let hub = Weak::clone(&self.hub);
                     self.take(from, frame, InboundReply::new(Port::Batch { hub, from, id }));
                 }
-                Parcel::Answer { id, frame } => session.answer(id, frame),
+                Parcel::Answer { id, frame } => hub.pending.answer(id, frame),
             }
         }
-        session.meter.was_called(calls);
     }
 
     fn take(&self, from: Uuid, frame: Vec<u8>, reply: InboundReply) {

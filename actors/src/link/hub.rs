@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, RwLock};
 use ractor::{ActorId, ActorRef};
 use ractor_cluster::NodeServerMessage;
+use tokio::runtime::Handle;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -18,6 +19,8 @@ use super::counters::{Meter, Tally};
 use super::fault::FaultSwitch;
 use super::name::LinkName;
 use super::options::{LinkOptions, Peer};
+use super::outbox;
+use super::pending::Pending;
 use super::roster::{Ready, Roster};
 use super::session::{Limits, Session};
 use super::stream::LinkStream;
@@ -47,6 +50,10 @@ pub(super) struct Hub {
     labels: AtomicU64,
     /// How many calls were made.
     asked: AtomicU64,
+    /// Calls that went out in batches. Whichever session an answer comes by, it is known by its number.
+    pub(super) pending: Pending,
+    /// Where the link's own tasks run.
+    pub(super) runtime: Handle,
 }
 
 impl Hub {
@@ -73,6 +80,8 @@ impl Hub {
             changed: watch::Sender::new(()),
             labels: AtomicU64::new(0),
             asked: AtomicU64::new(0),
+            pending: Pending::default(),
+            runtime: Handle::current(),
         }
     }
 
@@ -161,7 +170,7 @@ impl Hub {
             session.end("the link is ending");
             return;
         }
-        // Learns what the other end reads, and shows it the same, long before the first keep-alive.
+        // Shows the other end what this one reads, long before the first keep-alive.
         session.beat();
         match roster.ready(peer, session.id(), Arc::clone(&session), Instant::now()) {
             Ready::Up => {
@@ -171,6 +180,7 @@ impl Hub {
             Ready::Replaced(loser) => {
                 session.meter.connected();
                 loser.end("another session took its place");
+                outbox::inherit(&session, &loser);
             }
             Ready::Refused => session.end("the peer is not listed any more"),
         }

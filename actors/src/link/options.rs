@@ -45,6 +45,8 @@ pub struct LinkOptions {
     pub max_calls_in_flight: usize,
     /// How many bytes the unanswered calls to one peer may hold together.
     pub max_bytes_in_flight: usize,
+    /// How long after its beginning a session is taken for the one that both ends hold.
+    pub settle_after: Duration,
     /// The newest wire version to speak; older ones are spoken with peers that know no newer.
     pub wire_version: u8,
     /// How long to wait before dialing again after the first failure.
@@ -74,6 +76,7 @@ impl LinkOptions {
             handshake_timeout: Duration::from_secs(3),
             max_calls_in_flight: 512,
             max_bytes_in_flight: 64 << 20,
+            settle_after: Duration::from_secs(1),
             wire_version: NEWEST_VERSION,
             redial_min: Duration::from_millis(50),
             redial_max: Duration::from_secs(2),

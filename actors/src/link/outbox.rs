@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::runtime::Handle;
 use tokio::task::yield_now;
 
 use super::session::Session;
@@ -60,9 +59,18 @@ pub(super) fn send(session: &Arc<Session>, parcel: Parcel) {
     if !session.outbox.add(parcel) {
         return;
     }
-    // Outside a runtime everything is ending anyway, the session included.
-    if let Ok(runtime) = Handle::try_current() {
-        runtime.spawn(flush(Arc::clone(session)));
+    // Not where the caller happens to run: that may end before the link does.
+    session.runtime().spawn(flush(Arc::clone(session)));
+}
+
+/// Has `heir` send the answers that `loser` had no time for. Its calls have failed with it.
+pub(super) fn inherit(heir: &Arc<Session>, loser: &Session) {
+    while let Some(parcels) = loser.outbox.take() {
+        for parcel in parcels {
+            if matches!(parcel, Parcel::Answer { .. }) {
+                send(heir, parcel);
+            }
+        }
     }
 }
 

@@ -63,6 +63,9 @@ pub(super) struct Session {
     calls: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
     pending: Pending,
+    runtime: Handle,
+    /// From when on the other end holds this very session, if any.
+    settled_at: Instant,
     /// The newest wire version that this end speaks.
     newest: u8,
     /// The newest wire version that both ends speak, as far as the peer has told.
@@ -99,7 +102,9 @@ impl Session {
             linger: limits.linger,
             calls: Arc::new(Semaphore::new(limits.calls)),
             bytes: Arc::new(Semaphore::new(limits.bytes)),
-            pending: Pending::default(),
+            pending: hub.pending.clone(),
+            runtime: hub.runtime.clone(),
+            settled_at: Instant::now() + hub.options.settle_after,
             newest: hub.options.wire_version,
             version: AtomicU8::new(OLDEST_VERSION),
         })
@@ -127,6 +132,7 @@ impl Session {
         let mut in_flight = InFlight {
             waiting: Some((answer, admitted, expected)),
             until: Instant::now() + linger,
+            ended: self.ended.clone(),
         };
         self.meter.called();
         tokio::select! {
@@ -145,7 +151,7 @@ impl Session {
         frame: Vec<u8>,
         linger: Duration,
     ) -> Result<(OneshotReceiver<Vec<u8>>, Option<Expected>), LinkError> {
-        if self.version.load(Relaxed) > OLDEST_VERSION {
+        if self.speaks_batches() {
             let (answer, expected) = self.pending.expect(id);
             outbox::send(self, Parcel::Call { id, frame });
             return Ok((answer, Some(expected)));
@@ -161,6 +167,17 @@ impl Session {
             return Err(LinkError::NotConnected);
         }
         Ok((answer, None))
+    }
+
+    /// Tells whether calls may go in batches. Their answers come by whatever session the other end holds:
+    /// two that dialed each other at once may still disagree about that when this one is new.
+    fn speaks_batches(&self) -> bool {
+        self.version.load(Relaxed) > OLDEST_VERSION && Instant::now() >= self.settled_at
+    }
+
+    /// Where tasks of this session run, whoever begins them.
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.runtime
     }
 
     /// Sends what has come together.
@@ -181,11 +198,6 @@ impl Session {
                 self.end("a batch could not be encoded");
             }
         }
-    }
-
-    /// Hands over the answer to one of this node's calls.
-    pub(super) fn answer(&self, id: u64, frame: Vec<u8>) {
-        self.pending.answer(id, frame);
     }
 
     /// Learns the newest wire version that the peer reads.
@@ -246,7 +258,11 @@ impl Session {
     /// The newest wire version that both ends are known to speak.
     #[cfg(test)]
     pub(super) fn version(&self) -> u8 {
-        self.version.load(Relaxed)
+        if self.speaks_batches() {
+            self.version.load(Relaxed)
+        } else {
+            OLDEST_VERSION
+        }
     }
 
     /// Tells whether no call is in flight.
@@ -282,6 +298,7 @@ struct Admitted {
 struct InFlight {
     waiting: Option<(OneshotReceiver<Vec<u8>>, Admitted, Option<Expected>)>,
     until: Instant,
+    ended: CancellationToken,
 }
 
 impl InFlight {
@@ -302,9 +319,9 @@ impl Drop for InFlight {
         };
         // Outside a runtime everything is ending anyway, the session included.
         if let Ok(runtime) = Handle::try_current() {
-            let until = self.until;
+            let (until, ended) = (self.until, self.ended.clone());
             runtime.spawn(async move {
-                let _ = timeout_at(until, answer).await;
+                let _ = ended.run_until_cancelled(timeout_at(until, answer)).await;
                 drop((admitted, expected));
             });
         }

@@ -40,6 +40,7 @@ fn options(name: &str) -> LinkOptions {
         redial_max: Duration::from_millis(50),
         // Tests of silence have less patience; the others are not to depend on it.
         silent_after: Duration::from_mins(1),
+        settle_after: Duration::from_millis(20),
         ..LinkOptions::new(name, Uuid::now_v7(), "a cookie", loopback())
     }
 }
