@@ -84,6 +84,11 @@ impl Client {
         self.shared.clock.now()
     }
 
+    /// Returns what the database's clock shows now; unlike [`now`](Self::now) this goes back with it.
+    pub fn clock(&self) -> Timestamp {
+        self.shared.clock.shown()
+    }
+
     /// Returns what this node's caches have done since the start, and what they hold.
     pub fn cache_stats(&self) -> CacheStats {
         self.shared.caches.stats()

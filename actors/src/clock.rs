@@ -37,9 +37,14 @@ impl PgClock {
             .store(now - micros(self.started.elapsed()), Ordering::Relaxed);
     }
 
+    /// Returns what the database's clock shows now, as last read: it goes back if that clock is set back.
+    pub(crate) fn shown(&self) -> Timestamp {
+        Timestamp::from_unix_micros(self.base_us.load(Ordering::Relaxed) + micros(self.started.elapsed()))
+    }
+
     /// Returns the time.
     pub(crate) fn now(&self) -> Timestamp {
-        let now = self.base_us.load(Ordering::Relaxed) + micros(self.started.elapsed());
+        let now = self.shown().unix_micros();
         let before = self.latest_us.fetch_max(now, Ordering::Relaxed);
         Timestamp::from_unix_micros(now.max(before))
     }
@@ -59,5 +64,6 @@ mod tests {
         let before = clock.now();
         clock.learn(Timestamp::from_unix_micros(5_000_000), Duration::ZERO);
         assert!(clock.now() >= before);
+        assert!(clock.shown() < before, "what it shows is told apart");
     }
 }

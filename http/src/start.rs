@@ -68,7 +68,7 @@ async fn start(
     };
     let clock = {
         let shop = shop.clone();
-        Box::new(move || u64::try_from(shop.now().unix_micros() / 1_000_000).unwrap_or(0))
+        Box::new(move || u64::try_from(shop.clock().unix_micros() / 1_000_000).unwrap_or(0))
     };
     let tokens = AccessTokens::load(source, clock, &options).await?;
     let registry = shop.metrics();

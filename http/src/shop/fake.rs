@@ -149,6 +149,10 @@ impl Shop {
         NOW
     }
 
+    pub(crate) fn clock(&self) -> Timestamp {
+        NOW
+    }
+
     pub(crate) fn entropy(&self) -> Entropy {
         let mut entropy = [0; 10];
         aws_lc_rs::rand::fill(&mut entropy).expect("randomness");

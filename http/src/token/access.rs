@@ -2,7 +2,7 @@
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
@@ -66,7 +66,9 @@ pub(crate) struct AccessTokens {
     loading: tokio::sync::Mutex<()>,
     verified: VerifiedTokens,
     source: KeySource,
+    /// When the keys were last looked for, in seconds since `began`.
     reloaded_at: AtomicU64,
+    began: Instant,
     /// The cluster's time: tokens of one node are good on another, whatever their wall clocks say.
     clock: Clock,
     validation: Validation,
@@ -100,7 +102,8 @@ impl AccessTokens {
             loading: tokio::sync::Mutex::default(),
             verified: VerifiedTokens::new(options.tokens_kept, options.access_token_ttl),
             source,
-            reloaded_at: AtomicU64::new(clock()),
+            reloaded_at: AtomicU64::new(0),
+            began: Instant::now(),
             clock,
             validation,
             issuer: options.issuer.clone(),
@@ -209,7 +212,7 @@ impl AccessTokens {
     }
 
     async fn reload(&self) {
-        let now = (self.clock)();
+        let now = self.began.elapsed().as_secs();
         let last = self.reloaded_at.load(Ordering::Relaxed);
         let is_due = now.saturating_sub(last) >= RELOAD_INTERVAL_S;
         // The exchange lets one of several requests look, and the others go on with what is known.
