@@ -212,7 +212,7 @@ async fn money_that_does_not_pay_the_order_is_refunded_once_and_the_order_stays(
     cheap["amount"]["amount"] = 1.into();
     cluster.provider(1).report(&cheap).await.expect(204);
     assert_eq!(see(&buyer, &order).await["status"], "pending_payment");
-    pays_as(&buyer, &order, "card", "pay_0").await.expect(201);
+    pays_as(&cluster, &order, "card", "pay_0").await.expect(201);
     let paid = see(&buyer, &order).await;
     for id in ["evt_2", "evt_3"] {
         let second = Provider::captured(id, "pay_2", &order);
@@ -263,11 +263,38 @@ async fn a_report_that_changes_nothing_is_remembered_by_its_name() {
     assert_eq!(told(&buyer, &order).await, told_before);
 }
 
-/// Pays an order by a payment that its provider knows by this name.
-async fn pays_as(buyer: &Person, order: &Value, method: &str, reference: &str) -> Answer {
+/// Has an administrator take note of a payment that its provider knows by this name.
+async fn pays_as(cluster: &Cluster, order: &Value, method: &str, reference: &str) -> Answer {
     let body = json!({ "provider": "test", "method": method, "reference": reference });
     let path = format!("{}/payments", path_of(order));
-    buyer.post(&path, body).await
+    cluster.admin().post(&path, body).await
+}
+
+#[tokio::test]
+async fn a_name_that_a_customer_makes_up_is_refused_and_decides_nothing() {
+    let cluster = Cluster::start(1).await;
+    let mug = cluster.seller("seller").await.lists("mug", 10).await;
+    let buyer = cluster.sign_up("buyer").await;
+    let order = buyer.orders(&[(&mug, 1)]).await.expect(201);
+    let path = format!("{}/payments", path_of(&order));
+    let named = json!({ "provider": "test", "method": "card", "reference": "made up" });
+    buyer.post(&path, named).await.problem(403, "forbidden");
+    let nameless = json!({ "provider": "test", "method": "card" });
+    cluster
+        .admin()
+        .post(&path, nameless.clone())
+        .await
+        .problem(403, "forbidden");
+    buyer.post(&path, nameless).await.expect(201);
+    // The only money, by the provider's own name.
+    let report = Provider::captured("evt_1", "pay_1", &order);
+    cluster.provider(0).report(&report).await.expect(204);
+    assert_eq!(see(&buyer, &order).await["payment"]["status"], "captured");
+    assert!(
+        !told(&buyer, &order)
+            .await
+            .contains(&"payment.refunded".to_owned())
+    );
 }
 
 #[tokio::test]
@@ -277,7 +304,7 @@ async fn a_payment_that_was_made_in_the_shop_is_not_refunded_when_it_is_reported
     let buyer = cluster.sign_up("buyer").await;
     let named = buyer.orders(&[(&mug, 1)]).await.expect(201);
     let nameless = buyer.orders(&[(&mug, 2)]).await.expect(201);
-    pays_as(&buyer, &named, "card", "pay_1").await.expect(201);
+    pays_as(&cluster, &named, "card", "pay_1").await.expect(201);
     buyer
         .pays(nameless["id"].as_str().expect("an id"), "card")
         .await
@@ -343,7 +370,7 @@ async fn an_order_whose_promised_payment_is_declined_is_paid_once_more_before_it
     let mug = seller.lists("mug", 10).await;
     let buyer = cluster.sign_up("buyer").await;
     let order = buyer.orders(&[(&mug, 2)]).await.expect(201);
-    pays_as(&buyer, &order, "authorize", "pay_2").await.expect(201);
+    pays_as(&cluster, &order, "authorize", "pay_2").await.expect(201);
     // One that was tried before, and one that was promised; each is told to both nodes.
     for (id, reference, status) in [("evt_1", "pay_1", "authorised"), ("evt_2", "pay_2", "voided")] {
         for node in 0..2 {
@@ -365,7 +392,7 @@ async fn an_order_whose_promised_payment_is_declined_is_paid_once_more_before_it
         (10, 2, 8),
         "its units are reserved still"
     );
-    pays_as(&buyer, &order, "card", "pay_3").await.expect(201);
+    pays_as(&cluster, &order, "card", "pay_3").await.expect(201);
     seller.post(&path, shipment).await.expect(201);
     let report = Provider::captured("evt_3", "pay_3", &order);
     cluster.provider(0).report(&report).await.expect(204);
@@ -388,10 +415,10 @@ async fn money_that_was_reported_and_given_back_pays_no_order_again() {
     let mut cheap = Provider::captured("evt_1", "pay_1", &order);
     cheap["amount"]["amount"] = 1.into();
     cluster.provider(0).report(&cheap).await.expect(204);
-    let refused = pays_as(&buyer, &order, "card", "pay_1").await;
+    let refused = pays_as(&cluster, &order, "card", "pay_1").await;
     refused.problem(422, "validation");
     assert_eq!(see(&buyer, &order).await["status"], "pending_payment");
-    pays_as(&buyer, &order, "card", "pay_2").await.expect(201);
+    pays_as(&cluster, &order, "card", "pay_2").await.expect(201);
 }
 
 #[tokio::test]

@@ -110,7 +110,12 @@ fn pay(
     reference: Option<&str>,
     at: Timestamp,
 ) -> Result<Move, Refusal> {
-    if by.caller.user_id != order.customer_id {
+    // A name decides what is given back: a customer's word is not enough for that.
+    let may = match reference {
+        None => by.caller.user_id == order.customer_id,
+        Some(_) => by.caller.is_admin(),
+    };
+    if !may {
         return Err(Refusal::Forbidden);
     }
     let paid = order::pay(order, id, (provider, &method, reference), by.caller.user_id, at)?;

@@ -33,8 +33,8 @@ pub(crate) struct PaymentRequest {
     /// everything else; `manual` authorises everything.
     #[schema(min_length = 1, max_length = 100, example = "card")]
     method: String,
-    /// The provider's own name for the payment, if it has one already. What the provider reports by this name is
-    /// then the same payment.
+    /// The provider's own name for the payment, from an administrator who has it from the provider. What the provider
+    /// reports by this name is then the same payment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(min_length = 1, max_length = 200, example = "pay_0017")]
     reference: Option<String>,
@@ -99,9 +99,10 @@ pub(super) fn route(edge: &Edge) -> Route {
 /// Pays an order
 ///
 /// Authorised or captured, the order is confirmed. Of a payment that was captured here its provider may send a report
-/// as well: by `reference` it is known as the same. Without one, the first report of the same provider and amount is
-/// taken for it, and any other is another payment, which is refunded. An order whose authorised payment its provider has
-/// declined afterwards may be paid once more.
+/// as well: the first one of the same provider and amount is taken for it, and any other is another payment, which is
+/// refunded. An administrator may take note of a payment for the customer by the provider's name for it, `reference`: then
+/// only a report by that name is the same payment. An order whose authorised payment its provider has declined
+/// afterwards may be paid once more.
 #[utoipa::path(
     post, path = "/v1/orders/{id}/payments", tag = "orders", operation_id = "payOrder", security(("bearer" = [])),
     params(("id" = Uuid, Path, description = "The order's id."), ("Idempotency-Key" = String, Header)),
@@ -110,7 +111,7 @@ pub(super) fn route(edge: &Edge) -> Route {
         (status = 201, description = "The payment was accepted and the order is confirmed.", body = PaymentBody,
             headers(("Location" = String, description = "The order."))),
         (status = 402, description = "`payment-declined`: the provider declined, `reason` says why."),
-        (status = 403, description = "`forbidden`: only its customer may."),
+        (status = 403, description = "`forbidden`: only its customer may, or an administrator with a `reference`."),
         (status = 409, description = "`invalid-transition`: the order does not wait for a payment; or `request-in-progress`."),
     ),
 )]
