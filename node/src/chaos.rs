@@ -211,8 +211,10 @@ struct Tools {
 fn as_possible_here(options: &ChaosOptions) -> anyhow::Result<(ChaosOptions, Option<PathBuf>)> {
     const MISSING: &str = "libfaketime is not installed, without which no wall clock can be moved";
     let mut options = options.clone();
-    if let Some(build) = options.other_build.as_ref().filter(|build| !build.is_file()) {
-        bail!("{} is no program", build.display());
+    if let Some(build) = &mut options.other_build {
+        // Whole, or the system would look for it elsewhere.
+        let found = build.canonicalize().ok().filter(|found| found.is_file());
+        *build = found.with_context(|| format!("{} is no program", build.display()))?;
     }
     if !options.faults.contains(&FaultKind::Clock) {
         return Ok((options, None));

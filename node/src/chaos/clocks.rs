@@ -44,6 +44,7 @@ impl Clocks {
                     .flat_map(below)
                     .map(|directory| directory.join("faketime").join(FILE_NAME)),
             )
+            .filter_map(|path| path.canonicalize().ok())
             .find(|path| path.is_file())
     }
 

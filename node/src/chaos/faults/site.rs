@@ -1,11 +1,12 @@
 //! The cluster that is tried, as those see it who disturb it.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use holdfast_domain::NodeId;
-use holdfast_store::{NodeState, Store};
+use holdfast_store::{NodeRow, NodeState, Store};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -25,6 +26,9 @@ use crate::up::{Instance, Overrides};
 /// How long a cluster may take to serve again once nothing is wrong any more.
 const RECOVERED_WITHIN: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(20);
+/// How long after a pause the others may still declare a node dead for it, which
+/// was back before it heard: until its next heartbeat, and until they look.
+const JUDGED_WITHIN: Duration = Duration::from_millis(600);
 
 /// A cluster of this process's own.
 #[derive(Clone, Debug)]
@@ -93,13 +97,20 @@ impl Site {
     }
 
     /// Waits until every node is an active member, is ready, and reads every
-    /// product anew, whoever owns it. Returns when that was so.
+    /// product anew, whoever owns it, and goes on as the same incarnation.
+    /// Returns since when that is so.
     pub(super) async fn until_served(&self) -> anyhow::Result<Duration> {
         let mut reason = String::new();
         let wait = async {
             loop {
                 match self.look().await {
-                    Ok(()) => return self.clock.now(),
+                    Ok(incarnations) => {
+                        let served = self.clock.now();
+                        sleep(JUDGED_WITHIN).await;
+                        if self.look().await.is_ok_and(|later| later == incarnations) {
+                            return served;
+                        }
+                    }
                     Err(error) => reason = format!("{error:#}"),
                 }
                 sleep(POLL).await;
@@ -114,7 +125,8 @@ impl Site {
         }
     }
 
-    async fn look(&self) -> anyhow::Result<()> {
+    /// Names who serves, if everybody does.
+    async fn look(&self) -> anyhow::Result<BTreeSet<NodeId>> {
         for node in ClusterFile::read(&self.cluster_file)?.nodes {
             if !self.probe.is_ready(&node.ops).await {
                 bail!("{} is not ready", node.name);
@@ -122,14 +134,12 @@ impl Site {
         }
         // A node that was declared dead may be the last to hear of it.
         let members = self.store.nodes().await?;
+        let mut incarnations = BTreeSet::new();
         for name in &self.names {
-            let is_active = |state| state == NodeState::Active;
-            if !members
-                .iter()
-                .any(|node| node.name == *name && is_active(node.state))
-            {
-                bail!("{name} is no active member");
-            }
+            let is_it = |node: &&NodeRow| node.name == *name && node.state == NodeState::Active;
+            let member = members.iter().find(is_it);
+            let member = member.with_context(|| format!("{name} is no active member"))?;
+            incarnations.insert(member.node_id);
         }
         let mut reads = JoinSet::new();
         for index in 0..self.shop.nodes() {
@@ -148,7 +158,7 @@ impl Site {
         while let Some(read) = reads.join_next().await {
             read??;
         }
-        Ok(())
+        Ok(incarnations)
     }
 }
 

@@ -3,8 +3,7 @@
 use std::fs;
 use std::thread::available_parallelism;
 
-use crate::chaos::clocks::Clocks;
-use crate::chaos::faults::OtherRelease;
+use crate::chaos::faults::{FaultKind, OtherRelease};
 use crate::chaos::{ChaosOptions, PAYMENT_DEADLINE};
 use crate::up::Instance;
 
@@ -63,15 +62,20 @@ impl Facts {
             ),
             (
                 "wall clocks",
-                match Clocks::library() {
-                    Some(_) => "moved by libfaketime",
-                    None => "not moved: libfaketime is not installed",
+                if options.faults.contains(&FaultKind::Clock) {
+                    "moved by libfaketime"
+                } else {
+                    "not moved"
                 }
                 .to_owned(),
             ),
             (
                 "other release",
-                OtherRelease::of(options.other_build.as_deref()).describe(),
+                if options.faults.contains(&FaultKind::Upgrade) {
+                    OtherRelease::of(options.other_build.as_deref()).describe()
+                } else {
+                    "none".to_owned()
+                },
             ),
             (
                 "build",
