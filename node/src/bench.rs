@@ -21,6 +21,7 @@ mod sql;
 mod stage;
 mod work;
 
+use std::collections::BTreeSet;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -114,11 +115,8 @@ pub async fn run(options: &BenchOptions, config: Config) -> anyhow::Result<()> {
             "the settings name NATS, a mail relay or a spool, which would hear of every order: name none here"
         );
     }
-    let mut nodes = options.nodes.clone();
-    nodes.sort_unstable();
-    nodes.dedup();
-    if nodes.len() < options.nodes.len() {
-        bail!("--nodes names a size twice");
+    if has_twice(&options.nodes) || has_twice(&options.rates) {
+        bail!("--nodes or --rate names a number twice");
     }
     let mut signals = StopSignals::install()?;
     let home = home()?;
@@ -260,6 +258,11 @@ fn cells(options: &BenchOptions) -> Vec<Cell> {
         }
     }
     cells
+}
+
+fn has_twice<T: Ord>(numbers: &[T]) -> bool {
+    let different: BTreeSet<&T> = numbers.iter().collect();
+    different.len() < numbers.len()
 }
 
 fn progress(steps: usize) -> ProgressBar {

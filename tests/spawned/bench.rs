@@ -20,7 +20,7 @@ fn measured_at(site: &Site, arguments: &[&str]) -> Value {
         "--products",
         "4",
         "--clients",
-        "2",
+        "8",
         "--seconds",
         "1",
         "--warm-up",
@@ -94,7 +94,7 @@ fn latency_is_drawn_against_the_rates_that_were_offered() {
     assert!(who(&results, "orders").contains(&"bound".to_owned()));
     let drawn = fs::read_to_string(plot).expect("a plot");
     assert!(
-        drawn.starts_with("<svg") && drawn.contains("bound: hot orders, 2 clients"),
+        drawn.starts_with("<svg") && drawn.contains("bound: hot orders, 8 clients"),
         "{drawn}"
     );
 }

@@ -8,7 +8,10 @@
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use anyhow::bail;
+use holdfast_store::Store;
 use holdfast_store::measure::{BoundConnection, BoundGroup};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -24,7 +27,7 @@ use uuid::Uuid;
 
 use super::BenchOptions;
 use super::WorkKind;
-use super::contender::{Cluster, load, new_database};
+use super::contender::{Cluster, connect, load, new_database};
 use super::meter::{Processes, Spent};
 use super::report::{Cell, Measurement};
 use super::stage::Stage;
@@ -44,6 +47,9 @@ pub(super) struct Bound {
     stage: Stage,
     postgres: u32,
     runtime: Option<Runtime>,
+    /// Whether its owner has ended, which it only does in failure.
+    ended: Arc<AtomicBool>,
+    store: Store,
 }
 
 #[derive(Deserialize)]
@@ -73,9 +79,15 @@ impl Bound {
         let left = stage.products.iter().map(|product| (*product, STOCK)).collect();
         let (orders, waiting) = mpsc::channel(WAITING_MAX);
         // Connected where it is used.
-        runtime.spawn(async move {
-            if let Err(error) = own(url, left, waiting).await {
-                tracing::error!(error = &*error, "the bound has ended");
+        let ended = Arc::new(AtomicBool::new(false));
+        let store = connect(&url).await?;
+        runtime.spawn({
+            let ended = Arc::clone(&ended);
+            async move {
+                if let Err(error) = own(url, left, waiting).await {
+                    tracing::error!(error = &*error, "the bound has ended");
+                }
+                ended.store(true, Relaxed);
             }
         });
         let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -88,6 +100,8 @@ impl Bound {
             stage,
             postgres: postgres.pid(),
             runtime: Some(runtime),
+            ended,
+            store,
         })
     }
 
@@ -112,6 +126,7 @@ impl Bound {
             generators: vec![std::process::id()],
         };
         let (mut before, mut after) = (Spent::default(), Spent::default());
+        let log_before = self.store.log_position().await?;
         let demand = Demand::new(&self.stage.products, cell.spread)?;
         let work = Orders::new(&self.stage, demand, cell.lines);
         let tally = load(options, cell, vec![self.server])
@@ -121,14 +136,19 @@ impl Bound {
                 || after = processes.spent(),
             )
             .await?;
+        if self.ended.load(Relaxed) {
+            bail!("the bound could not commit, or serve");
+        }
+        let log_bytes = self.store.log_position().await? - log_before;
+        let share = options.duration.as_secs_f64() / (options.duration + options.warm_up).as_secs_f64();
         Ok(Measurement::new(
             Self::name(),
             *cell,
             round,
             &tally,
             &after.since(&before),
-            0,
-            0.0,
+            log_bytes,
+            share,
         ))
     }
 }

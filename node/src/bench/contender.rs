@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use super::bare::Bare;
 use super::bound::Bound;
 use super::client::Client;
-use super::load::{Load, Pace, Work};
+use super::load::{Load, Pace, Work, count};
 use super::meter::{Processes, Spent};
 use super::report::{Cell, Measurement};
 use super::sql::Sql;
@@ -225,15 +225,18 @@ impl Cluster {
         let log_bytes = self.store.log_position().await? - log_before;
         // The log also has what was written while the load warmed up.
         let share = options.duration.as_secs_f64() / (options.duration + options.warm_up).as_secs_f64();
-        Ok(Measurement::new(
-            &self.name,
-            *cell,
-            round,
-            &tally,
-            &after.since(&before),
-            log_bytes,
-            share,
-        ))
+        Ok(Measurement {
+            memory_mib: count(self.processes.resident() >> 20),
+            ..Measurement::new(
+                &self.name,
+                *cell,
+                round,
+                &tally,
+                &after.since(&before),
+                log_bytes,
+                share,
+            )
+        })
     }
 
     async fn end(self) -> anyhow::Result<()> {

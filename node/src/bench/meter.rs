@@ -8,6 +8,9 @@ use std::fs;
 /// this.
 const TICK_US: u64 = 10_000;
 
+/// How `/proc` counts memory: in pages of this length, on most machines.
+const PAGE_BYTES: u64 = 4_096;
+
 /// Whose processor time is counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Part {
@@ -57,6 +60,13 @@ impl Processes {
     }
 }
 
+impl Processes {
+    /// Reads how much memory the servers hold, in bytes.
+    pub(super) fn resident(&self) -> u64 {
+        self.servers.iter().filter_map(|pid| resident_of(*pid)).sum()
+    }
+}
+
 impl Spent {
     /// Returns what was used since `earlier`, by part.
     pub(super) fn since(&self, earlier: &Self) -> BTreeMap<Part, u64> {
@@ -76,6 +86,12 @@ fn ticks_of(pid: u32) -> Option<u64> {
     let fields: Vec<&str> = fields.split_whitespace().collect();
     let ticks = fields.get(11..15)?;
     ticks.iter().map(|ticks| ticks.parse::<u64>().ok()).sum()
+}
+
+fn resident_of(pid: u32) -> Option<u64> {
+    let statm = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    let pages: u64 = statm.split_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * PAGE_BYTES)
 }
 
 fn children_of(pid: u32) -> Vec<u32> {

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, anyhow};
 use plotters::prelude::*;
 
-use super::report::Measurement;
+use super::report::{Measurement, Spread};
 
 const SIZE: (u32, u32) = (960, 480);
 const FONT: &str = "sans-serif";
@@ -105,19 +105,15 @@ fn curves(measurements: &[Measurement]) -> Vec<Curve> {
             .collect();
         let mut rates: Vec<u32> = own.iter().filter_map(|one| one.cell.offered).collect();
         rates.dedup();
+        let median = |values: &mut dyn Iterator<Item = f64>| Spread::of(values).median().unwrap_or_default();
         let points = rates.into_iter().map(|rate| {
             let at_rate = || own.iter().filter(|one| one.cell.offered == Some(rate));
-            let p50 = median(at_rate().map(|one| one.p50_ms).collect());
-            let p99 = median(at_rate().map(|one| one.p99_ms).collect());
+            let p50 = median(&mut at_rate().map(|one| one.p50_ms));
+            let p99 = median(&mut at_rate().map(|one| one.p99_ms));
             (f64::from(rate), p50, p99)
         });
         let points = points.collect();
         curves.push(Curve { name, points });
     }
     curves
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
 }

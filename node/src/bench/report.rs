@@ -58,6 +58,8 @@ pub(super) struct Measurement {
     pub(super) max_ms: f64,
     /// Requests that were turned away with 503.
     pub(super) refused: u64,
+    /// How long it took to turn them away, in milliseconds.
+    pub(super) refused_p99_ms: f64,
     pub(super) failed: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) failure: Option<String>,
@@ -67,6 +69,8 @@ pub(super) struct Measurement {
     pub(super) generator_us: f64,
     /// Bytes in Postgres's log for a good answer.
     pub(super) log_bytes: f64,
+    /// What the nodes hold in memory at the end, in MiB.
+    pub(super) memory_mib: f64,
 }
 
 impl Measurement {
@@ -91,12 +95,14 @@ impl Measurement {
             p99_ms: ms(tally.latencies.value_at_quantile(0.99)),
             max_ms: ms(tally.latencies.max()),
             refused: tally.refusals.len(),
+            refused_p99_ms: ms(tally.refusals.value_at_quantile(0.99)),
             failed: tally.failed,
             failure: tally.failure.clone(),
             server_us: per_answer(Part::Server),
             postgres_us: per_answer(Part::Postgres),
             generator_us: per_answer(Part::Generator),
             log_bytes: count(log_bytes) * share / answers,
+            memory_mib: 0.0,
         }
     }
 }
@@ -104,7 +110,7 @@ impl Measurement {
 /// Tells of one measurement as soon as it is made.
 pub(super) fn remark(measured: &Measurement) {
     terminal::remark(format_args!(
-        "{:12} {:36} {:8.0}/s  p50 {:7.2} ms  p99 {:7.2} ms  cpu us {:5.0} + {:5.0} pg + {:5.0} gen  log {:5.0} B  refused {} failed {}{}",
+        "{:12} {:36} {:8.0}/s  p50 {:7.2} ms  p99 {:7.2} ms  cpu us {:5.0} + {:5.0} pg + {:5.0} gen  log {:5.0} B  {:4.0} MiB  refused {} (p99 {:.1} ms) failed {}{}",
         measured.contender,
         measured.cell.to_string(),
         measured.rate,
@@ -114,7 +120,9 @@ pub(super) fn remark(measured: &Measurement) {
         measured.postgres_us,
         measured.generator_us,
         measured.log_bytes,
+        measured.memory_mib,
         measured.refused,
+        measured.refused_p99_ms,
         measured.failed,
         measured
             .failure
@@ -221,18 +229,18 @@ fn is_cluster(one: &Measurement) -> bool {
 }
 
 /// The median of some values, the least and the most.
-struct Spread {
+pub(super) struct Spread {
     sorted: Vec<f64>,
 }
 
 impl Spread {
-    fn of(values: impl Iterator<Item = f64>) -> Self {
+    pub(super) fn of(values: impl Iterator<Item = f64>) -> Self {
         let mut sorted: Vec<f64> = values.collect();
         sorted.sort_unstable_by(f64::total_cmp);
         Self { sorted }
     }
 
-    fn median(&self) -> Option<f64> {
+    pub(super) fn median(&self) -> Option<f64> {
         let (low, high) = (self.sorted.len().checked_sub(1)? / 2, self.sorted.len() / 2);
         Some(f64::midpoint(self.sorted[low], self.sorted[high]))
     }
