@@ -7,7 +7,12 @@ use holdfast_actors::{budget::Subject, command::CallContext};
 use holdfast_domain::{Caller, OperationKey, Refusal};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio_util::sync::CancellationToken;
-use warp::{Filter, Rejection, path::FullPath, reject};
+use warp::{
+    Filter, Rejection,
+    http::{HeaderMap, header::AUTHORIZATION},
+    path::FullPath,
+    reject,
+};
 
 use crate::{
     events::Streams,
@@ -72,6 +77,13 @@ impl Edge {
     /// Returns the signer and verifier of access tokens.
     pub(crate) fn tokens(&self) -> &AccessTokens {
         &self.0.tokens
+    }
+
+    /// Returns whose token stands in `headers`, if it has been verified before.
+    pub(crate) fn known(&self, headers: &HeaderMap) -> Option<Caller> {
+        let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+        let Bearer(token) = value.parse().ok()?;
+        self.0.tokens.known(&token)
     }
 
     /// Returns the edge's settings.

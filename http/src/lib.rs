@@ -21,6 +21,7 @@
 //! this crate's own.
 
 mod account;
+mod admission;
 mod digest;
 mod edge;
 mod events;

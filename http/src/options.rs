@@ -21,8 +21,14 @@ pub struct EdgeOptions {
     pub operation_budget: Duration,
     /// Connections of one listener; more wait to be accepted.
     pub max_connections: usize,
-    /// Requests in progress on the API's listener, above which they are answered 503.
+    /// Requests of one kind - reads, changes, sign-ins - in progress on the API's listener, above which
+    /// they are answered 503.
     pub max_in_flight: usize,
+    /// The least delay of a tenth of a second that is too long, but for sign-ins. Has it been for
+    /// `overload_after`, fewer requests are let in.
+    pub target_delay: Duration,
+    /// See `target_delay`.
+    pub overload_after: Duration,
     /// Streams of events on this node; more are answered 503.
     pub max_event_streams: usize,
     /// Streams of events that one user may have on this node; one more is answered 429.
@@ -60,6 +66,8 @@ impl Default for EdgeOptions {
             operation_budget: Duration::from_secs(2),
             max_connections: 8192,
             max_in_flight: 1024,
+            target_delay: Duration::from_millis(500),
+            overload_after: Duration::from_millis(500),
             max_event_streams: 1024,
             max_event_streams_per_user: 4,
             event_heartbeat: Duration::from_secs(10),

@@ -113,6 +113,11 @@ impl Problem {
         Self::new(ProblemKind::Unavailable, detail).retry_after(RETRY_AFTER_S)
     }
 
+    /// Makes the problem of a node that has as much to do as it can.
+    pub(crate) fn overloaded(retry_after_s: u32) -> Self {
+        Self::new(ProblemKind::Unavailable, "this node has too much to do").retry_after(retry_after_s)
+    }
+
     /// Makes the problem of a request that is one too many under this policy.
     pub(crate) fn rate_limited(policy: &'static str, retry_after_s: u32) -> Self {
         let detail = format!("more requests than `{policy}` allows; try again in {retry_after_s} s");

@@ -1,11 +1,10 @@
 //! What happens to every request, whatever its route: identity, admission, time, and the last touch.
 
-use std::{net::IpAddr, panic::AssertUnwindSafe, time::Duration};
+use std::{net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use holdfast_actors::budget::Subject;
 use hyper::{Request, body::Body};
-use tokio::sync::Semaphore;
 use tower::ServiceExt;
 use tracing::{Instrument, Span, field::Empty};
 use uuid::Uuid;
@@ -15,6 +14,8 @@ use warp::http::{
 };
 
 use crate::{
+    admission::Admission,
+    edge::Edge,
     limit::Decisions,
     metrics::ListenerMetrics,
     options::EdgeOptions,
@@ -46,7 +47,9 @@ const DEFAULT_HEADERS: [(HeaderName, HeaderValue); 4] = [
 /// A listener's routes, and what stands before and behind them.
 pub(crate) struct EdgeService {
     table: RouteTable,
-    permits: Option<Semaphore>,
+    admission: Option<Arc<Admission>>,
+    /// Who knows callers by their tokens.
+    edge: Option<Edge>,
     timeout: Duration,
     trusted_proxies: Vec<TrustedProxy>,
     metrics: Option<ListenerMetrics>,
@@ -55,15 +58,32 @@ pub(crate) struct EdgeService {
 }
 
 impl EdgeService {
-    /// Makes the service of a listener; `max_in_flight` bounds the requests in progress.
-    pub(crate) fn new(table: RouteTable, options: &EdgeOptions, max_in_flight: Option<usize>) -> Self {
+    /// Makes the service of a listener, which lets everybody in.
+    pub(crate) fn new(table: RouteTable, options: &EdgeOptions) -> Self {
         Self {
             table,
-            permits: max_in_flight.map(Semaphore::new),
+            admission: None,
+            edge: None,
             timeout: options.request_timeout,
             trusted_proxies: options.trusted_proxies.clone(),
             metrics: None,
             budgets: None,
+        }
+    }
+
+    /// Lets in no more than `admission` does.
+    pub(crate) fn admitted_by(self, admission: Arc<Admission>) -> Self {
+        Self {
+            admission: Some(admission),
+            ..self
+        }
+    }
+
+    /// Knows by the tokens of `edge` whose a request is, for admission to be fair.
+    pub(crate) fn telling_callers_by(self, edge: Edge) -> Self {
+        Self {
+            edge: Some(edge),
+            ..self
         }
     }
 
@@ -129,10 +149,16 @@ impl EdgeService {
             Found::OtherMethods(allow) => return Problem::method_not_allowed(allow.clone()).into_response(),
             Found::Nothing => return Problem::not_found().into_response(),
         };
+        let client = client_address(peer, request.headers(), &self.trusted_proxies);
+        let admission = self.admission.as_ref().filter(|_| !route.is_vital());
+        let entered = match admission.map(|gates| gates.enter(route.class(), self.whose(&request, client))) {
+            Some(Err(problem)) => return problem.into_response(),
+            Some(Ok(entered)) => Some(entered),
+            None => None,
+        };
         let span = span_of(route, id);
         let trace = trace::begin(&span, request.headers(), fresh);
         span.record("trace_id", trace.trace_id());
-        let client = client_address(peer, request.headers(), &self.trusted_proxies);
         let limits = Decisions::about(route.class());
         let context = RequestContext::new(trace, client, route.name().clone(), limits);
         request.extensions_mut().insert(context.clone());
@@ -140,9 +166,12 @@ impl EdgeService {
             *request.method_mut() = Method::GET;
         }
         let work = async {
-            let mut response = self.admit(route, request, &context).await;
+            let mut response = self.count(route, request, &context).await;
             context.limits().put(response.headers_mut());
             let status = response.status();
+            if let Some(entered) = entered {
+                entered.answered(status);
+            }
             let span = Span::current();
             span.record("http.response.status_code", status.as_u16());
             if status.is_server_error() {
@@ -154,18 +183,20 @@ impl EdgeService {
         work.instrument(span).await
     }
 
-    async fn admit<B>(&self, route: &Route, request: Request<B>, context: &RequestContext) -> Response
+    /// Tells whose a request is, as far as can be told without looking into its token.
+    fn whose<B>(&self, request: &Request<B>, client: IpAddr) -> Subject {
+        let caller = self.edge.as_ref().and_then(|edge| edge.known(request.headers()));
+        caller.map_or_else(
+            || Subject::address(client),
+            |caller| Subject::caller(caller.user_id),
+        )
+    }
+
+    async fn count<B>(&self, route: &Route, request: Request<B>, context: &RequestContext) -> Response
     where
         B: Body + Send + Sync + 'static,
         B::Error: Into<BoxError>,
     {
-        let _permit = match &self.permits {
-            Some(permits) if !route.is_vital() => match permits.try_acquire() {
-                Ok(permit) => Some(permit),
-                Err(_) => return Problem::unavailable("this node has too much to do").into_response(),
-            },
-            _ => None,
-        };
         let address = Subject::address(context.client());
         if let Some(shop) = &self.budgets
             && let Err(problem) = context.limits().admit_address(shop, address).await

@@ -1,13 +1,15 @@
 //! Starting and stopping an edge.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use holdfast_domain::account::ACCESS_TOKEN_TTL_MAX;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
-    account, edge, events,
+    account,
+    admission::Admission,
+    edge, events,
     metrics::{self, HttpMetrics},
     operations,
     options::EdgeOptions,
@@ -79,18 +81,18 @@ async fn start(
     let (api, api_addr) = match api {
         Some(listener) => {
             let address = listener.local_addr()?;
-            let service = EdgeService::new(
-                RouteTable::new(api_routes(&edge)),
-                &options,
-                Some(options.max_in_flight),
-            )
-            .measured(metrics.of("api"))
-            .limited_by(edge.shop());
+            let admission = Arc::new(Admission::new(&options));
+            admission.watch(&registry)?;
+            let service = EdgeService::new(RouteTable::new(api_routes(&edge)), &options)
+                .admitted_by(admission)
+                .telling_callers_by(edge.clone())
+                .measured(metrics.of("api"))
+                .limited_by(edge.shop());
             (Some(Server::start(listener, service, &options)), Some(address))
         }
         None => (None, None),
     };
-    let service = EdgeService::new(RouteTable::new(operations::ops_routes(&edge)), &options, None)
+    let service = EdgeService::new(RouteTable::new(operations::ops_routes(&edge)), &options)
         .measured(metrics.of("ops"));
     let ops = Server::start(ops, service, &options);
     let closing = edge.closing().clone();

@@ -1,6 +1,9 @@
 //! An edge without a cluster or a socket, for tests.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -11,6 +14,7 @@ use uuid::Uuid;
 use warp::http::{HeaderMap, StatusCode};
 
 use crate::{
+    admission::Admission,
     edge::Edge,
     metrics::HttpMetrics,
     operations,
@@ -103,8 +107,16 @@ pub(crate) struct Listener {
 impl Listener {
     /// Serves these routes.
     pub(crate) fn of(routes: Vec<Route>, options: &EdgeOptions) -> Self {
-        let service = EdgeService::new(RouteTable::new(routes), options, Some(options.max_in_flight));
+        let service =
+            EdgeService::new(RouteTable::new(routes), options).admitted_by(Arc::new(Admission::new(options)));
         Self { service }
+    }
+
+    /// Knows callers by the tokens that `edge` has verified.
+    pub(crate) fn telling_callers_by(self, edge: &Edge) -> Self {
+        Self {
+            service: self.service.telling_callers_by(edge.clone()),
+        }
     }
 
     /// Serves the routes of both listeners, and measures.

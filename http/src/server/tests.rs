@@ -31,7 +31,7 @@ where
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let route = Route::new(Method::GET, "/", context().then(move |_| handler()));
-    let service = EdgeService::new(RouteTable::new([route]), options, None);
+    let service = EdgeService::new(RouteTable::new([route]), options);
     (Server::start(listener, service, options), address)
 }
 

@@ -1,7 +1,11 @@
 use std::sync::Arc;
 
+use holdfast_domain::Role;
 use serde_json::json;
-use tokio::sync::Notify;
+use tokio::{
+    sync::{Notify, Semaphore},
+    task::JoinSet,
+};
 use warp::{Filter, http::StatusCode};
 
 use super::*;
@@ -9,7 +13,7 @@ use crate::{
     problem::ProblemKind,
     reply::Reply,
     shop::Mood,
-    testing::{Answered, Listener, TestBody, edge},
+    testing::{Answered, Listener, TestBody, edge, token},
 };
 
 fn get(path: &str) -> Request<TestBody> {
@@ -200,6 +204,48 @@ async fn a_request_that_takes_too_long_is_given_up() {
     let answer = answered(&listener, get("/slow")).await;
     assert_eq!(answer.problem(), "unavailable");
     assert!(!answer.header("retry-after").is_empty());
+}
+
+/// Requests of one address that are in progress cannot take the room of who is signed in there.
+#[tokio::test]
+async fn a_caller_is_told_apart_from_its_address_by_a_token_that_is_known() {
+    let options = EdgeOptions {
+        max_in_flight: 18,
+        ..EdgeOptions::default()
+    };
+    let edge = edge(Mood::Down);
+    let [known, unknown] = [(); 2].map(|()| token(&edge, Role::Customer));
+    edge.tokens().verify(&known).await.expect("is good");
+    let entered = Arc::new(Semaphore::new(0));
+    let held = {
+        let entered = entered.clone();
+        route("/held", move || {
+            entered.add_permits(1);
+            std::future::pending()
+        })
+    };
+    let quick = route("/quick", async || Ok(Reply::no_content()));
+    let listener = Arc::new(Listener::of(vec![held, quick], &options).telling_callers_by(&edge));
+    let mut held = JoinSet::new();
+    for _ in 0..16 {
+        let listener = listener.clone();
+        held.spawn(async move { listener.send(get("/held")).await });
+    }
+    let _all = entered.acquire_many(16).await.expect("open");
+    let by = |token: &str| {
+        Request::builder()
+            .uri("/quick")
+            .header("authorization", format!("Bearer {token}"))
+            .body(TestBody::new())
+            .expect("a request")
+    };
+    for stranger in [get("/quick"), by(&unknown)] {
+        assert_eq!(answered(&listener, stranger).await.problem(), "unavailable");
+    }
+    assert_eq!(
+        answered(&listener, by(&known)).await.status,
+        StatusCode::NO_CONTENT
+    );
 }
 
 #[tokio::test]

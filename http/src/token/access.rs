@@ -193,6 +193,15 @@ impl AccessTokens {
         Ok((caller, accepted_for(claims.exp, now)))
     }
 
+    /// Returns whom a token names that was verified before.
+    pub(crate) fn known(&self, token: &str) -> Option<Caller> {
+        let generation = self.generation.load(Ordering::Acquire);
+        let known = self
+            .verified
+            .peek(&TokenHash::of(token), generation, (self.clock)())?;
+        Some(known.caller)
+    }
+
     /// Returns the memory of tokens that were verified.
     pub(crate) fn verified(&self) -> &VerifiedTokens {
         &self.verified

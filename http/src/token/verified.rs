@@ -70,11 +70,8 @@ impl VerifiedTokens {
 
     /// Returns whom a token names, if it was verified with these keys and has not expired at `now`.
     pub(super) fn get(&self, hash: &TokenHash, generation: u64, now: u64) -> Option<Verified> {
-        let found = self
-            .kept
-            .as_ref()?
-            .get(hash)
-            .filter(|found| found.generation == generation && now < found.expires_at);
+        self.kept.as_ref()?;
+        let found = self.peek(hash, generation, now);
         let count = if found.is_some() {
             &self.counts.hits
         } else {
@@ -82,6 +79,12 @@ impl VerifiedTokens {
         };
         count.fetch_add(1, Relaxed);
         found
+    }
+
+    /// Does the same without being counted.
+    pub(super) fn peek(&self, hash: &TokenHash, generation: u64, now: u64) -> Option<Verified> {
+        let found = self.kept.as_ref()?.get(hash);
+        found.filter(|found| found.generation == generation && now < found.expires_at)
     }
 
     /// Remembers a token.

@@ -151,6 +151,8 @@ fn durations(config: &Config, broken: &mut Vec<Broken>) {
         ("orders.payment_deadline", config.orders.payment_deadline),
         ("events.heartbeat", config.events.heartbeat),
         ("entities.idle_after", config.entities.idle_after),
+        ("limits.target_delay", config.limits.target_delay),
+        ("limits.overload_after", config.limits.overload_after),
         ("limits.lease_ttl", config.limits.lease_ttl),
         ("limits.lease_wait", config.limits.lease_wait),
         ("membership.heartbeat", config.membership.heartbeat),

@@ -127,6 +127,8 @@ pub(super) fn edge_options(config: &Config) -> anyhow::Result<EdgeOptions> {
         operation_budget: config.cluster.operation_budget,
         max_connections: config.http.max_connections,
         max_in_flight: config.limits.max_in_flight,
+        target_delay: config.limits.target_delay,
+        overload_after: config.limits.overload_after,
         max_event_streams: config.events.max_streams,
         max_event_streams_per_user: config.events.max_streams_per_user,
         event_heartbeat: config.events.heartbeat,

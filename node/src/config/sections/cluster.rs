@@ -97,9 +97,8 @@ pub struct LinkSettings {
     pub idle_timeout: Duration,
     /// Calls to one peer that may be unanswered at a time.
     pub max_in_flight: usize,
-    /// The newest wire version to speak with other nodes. Less than the newest
-    /// for as long as a cluster may have to go back to a release that does not
-    /// know it.
+    /// The newest wire version to speak with other nodes; with those that know
+    /// no newer, an older one is spoken anyway.
     pub wire_version: u8,
     /// The authority that signs the nodes' certificates, PEM.
     #[serde(skip_serializing_if = "Option::is_none")]

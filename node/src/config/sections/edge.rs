@@ -98,8 +98,16 @@ pub struct LimitSettings {
     /// Whether the edge limits how often clients may ask. What it does at a
     /// time is always bounded.
     pub enabled: bool,
-    /// Requests in progress on one node; more are answered 503.
+    /// Requests of one kind - reads, changes, sign-ins - in progress on one node;
+    /// more are answered 503.
     pub max_in_flight: usize,
+    /// How long even the quickest of a tenth of a second's requests may take,
+    /// sign-ins left out, before they are too many.
+    #[serde(with = "humantime_serde")]
+    pub target_delay: Duration,
+    /// For how long that has to be so before fewer are let in.
+    #[serde(with = "humantime_serde")]
+    pub overload_after: Duration,
     /// Budgets that a node remembers; above it those with most left are forgotten.
     pub max_tracked: usize,
     /// How long tokens that a node has drawn from another's budget are good.
@@ -143,6 +151,8 @@ impl Default for LimitSettings {
         Self {
             enabled: true,
             max_in_flight: 1024,
+            target_delay: Duration::from_millis(500),
+            overload_after: Duration::from_millis(500),
             max_tracked,
             lease_ttl,
             lease_wait,
