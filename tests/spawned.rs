@@ -10,6 +10,7 @@ mod monitoring;
 mod mutations;
 mod refusals;
 mod rolling;
+mod seeding;
 mod services;
 mod shoppers;
 mod simulation;

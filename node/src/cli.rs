@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{audit, bench, chaos, config, dlq, drain, migrate, node, simulate, status, up, user};
+use crate::commands::{
+    audit, bench, chaos, config, dlq, drain, migrate, node, seed, simulate, status, up, user,
+};
 
 /// Holdfast: a commerce backend that keeps its word.
 #[derive(Debug, Parser)]
@@ -24,6 +26,7 @@ enum Command {
     User(user::User),
     Audit(audit::Audit),
     Dlq(dlq::Dlq),
+    Seed(seed::Seed),
     Bench(bench::Bench),
     Chaos(chaos::Chaos),
     Simulate(simulate::Simulate),
@@ -42,6 +45,7 @@ impl Cli {
             Command::User(command) => command.run(),
             Command::Audit(command) => command.run(),
             Command::Dlq(command) => command.run(),
+            Command::Seed(command) => command.run(),
             Command::Bench(command) => command.run(),
             Command::Chaos(command) => command.run(),
             Command::Simulate(command) => Ok(command.run()),

@@ -30,6 +30,7 @@ mod operation;
 mod order;
 mod page;
 mod pool;
+pub mod seed;
 #[cfg(feature = "testing")]
 pub mod testing;
 
