@@ -407,6 +407,35 @@ async fn an_order_whose_promised_payment_is_declined_is_paid_once_more_before_it
 }
 
 #[tokio::test]
+async fn an_owner_of_an_older_release_is_not_sent_what_it_does_not_know() {
+    // As between nodes of this release and of the one before: they speak what both know.
+    let cluster = Cluster::start_tuned(2, |options| options.wire_version = 1).await;
+    let seller = cluster.seller("seller").await;
+    let buyer = cluster.sign_up("buyer").await;
+    for (owner, product) in cluster
+        .products_of_all_nodes(&seller, 10)
+        .await
+        .iter()
+        .enumerate()
+    {
+        let order = buyer.orders(&[(product, 1)]).await.expect(201);
+        let path = format!("{}/payments", path_of(&order));
+        let body = json!({ "provider": "test", "method": "card", "reference": "pay_1" });
+        let elsewhere = cluster.admin().at(cluster.api(1 - owner));
+        elsewhere
+            .post(&path, body.clone())
+            .await
+            .problem(503, "unavailable");
+        cluster
+            .admin()
+            .at(cluster.api(owner))
+            .post(&path, body)
+            .await
+            .expect(201);
+    }
+}
+
+#[tokio::test]
 async fn money_that_was_reported_and_given_back_pays_no_order_again() {
     let cluster = Cluster::start(1).await;
     let mug = cluster.seller("seller").await.lists("mug", 10).await;

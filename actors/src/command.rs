@@ -12,6 +12,8 @@ use holdfast_store::Service;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::{budget::Class, wire::OLDEST_VERSION};
+
 mod account;
 mod budget;
 mod news;
@@ -88,6 +90,17 @@ impl Request {
             Self::Product(command) => (Service::Products, command.product_id().0),
             Self::Order(command) => (Service::Orders, command.order_id().0),
             Self::Budget(draw) => (Service::Sessions, draw.subject.home()),
+        }
+    }
+
+    /// Returns the wire version that the request came with: who reads no newer ones does not know it.
+    pub(crate) fn since(&self) -> u8 {
+        match self {
+            Self::Order(OrderCommand::PayNamed(..)) => 2,
+            Self::Budget(draw) if draw.class == Class::Webhooks => 2,
+            Self::Account(..) | Self::Session(_) | Self::Product(_) | Self::Order(_) | Self::Budget(_) => {
+                OLDEST_VERSION
+            }
         }
     }
 

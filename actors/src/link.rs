@@ -23,8 +23,8 @@
 //! - *Each message costs it several tasks and a system call at either end.* Calls and answers that are
 //!   ready at the same moment go in one message, if the peer's release reads those.
 //! - *Its writer queue has no bound.* Calls and bytes in flight to a peer are limited, then
-//!   [`LinkError::Overloaded`]; nothing is one-way but keep-alives
-//!   and batches, whose calls and answers count like others.
+//!   [`LinkError::Overloaded`]; nothing is one-way but keep-alives and batches, whose
+//!   calls and answers count like others.
 //! - *A dropped reply or an undecodable message is silence until the deadline.* The message is plain
 //!   bytes, and [`InboundReply`] answers `Internal` when dropped.
 //! - *It keeps one session per name.* A name carries the incarnation, so that a restarted node does
@@ -86,7 +86,7 @@ pub use handshake::{CALLER_BYTES, caller};
 pub use options::{LinkOptions, Peer, TlsFiles};
 
 use self::hub::Hub;
-use crate::wire::MAX_BATCH_BYTES;
+use crate::wire::{MAX_BATCH_BYTES, OLDEST_VERSION};
 use events::Events;
 use gateway::{Gateway, GatewayMessage, gateway_name};
 use name::LinkName;
@@ -249,6 +249,13 @@ impl Link {
         };
         counted.ended(&result);
         result
+    }
+
+    /// The newest wire version that a peer is known to read: the oldest until it has told, or while there is
+    /// no session with it.
+    pub fn reads(&self, peer: Uuid) -> u8 {
+        let session = self.inner.hub.session(peer);
+        session.map_or(OLDEST_VERSION, |session| session.version())
     }
 
     /// Follows who comes and goes. A subscriber that lags should look at

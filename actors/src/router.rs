@@ -221,6 +221,9 @@ async fn after_call(
         Err(CallError::Remote(RemoteError::Deadline | RemoteError::Internal)) => {
             ControlFlow::Continue(Event::Nobody("the owner failed"))
         }
+        Err(CallError::Unknown) => {
+            ControlFlow::Continue(Event::Nobody("the owner's release does not know this request"))
+        }
         Err(CallError::Link(_)) => {
             shared.refresh_map().await;
             ControlFlow::Continue(Event::Nobody("the owner cannot be reached"))
@@ -237,6 +240,8 @@ pub(crate) enum CallError {
     Remote(RemoteError),
     Link(LinkError),
     Wire(wire::WireError),
+    /// The node's release does not know the request, which was not sent.
+    Unknown,
 }
 
 /// Asks another node that owns the request's shard, once, and leaves it to the caller to go on.
@@ -291,6 +296,9 @@ async fn ask(
     request: &Request,
     budget: Duration,
 ) -> Result<Answer, CallError> {
+    if !knows(shared, owner, request) {
+        return Err(CallError::Unknown);
+    }
     let body = wire::encode(request).map_err(CallError::Wire)?;
     let frame = wire::encode_envelope(header, &body).map_err(CallError::Wire)?;
     let began = Instant::now();
@@ -304,6 +312,11 @@ async fn ask(
         .map_err(CallError::Wire)?
         .map_err(CallError::Remote)?;
     wire::decode(&body).map_err(CallError::Wire)
+}
+
+/// Tells whether another node's release knows a request.
+pub(crate) fn knows(shared: &Shared, node: NodeId, request: &Request) -> bool {
+    request.since() <= wire::OLDEST_VERSION || request.since() <= shared.link.reads(node.0)
 }
 
 /// Returns a service's number on the wire.

@@ -6,7 +6,8 @@
 //! replacing the codec is a change to one file and one version byte.
 //!
 //! **What may change without a new version.** Enums may grow variants at their end, provided the
-//! older release is never sent one that it does not know. Anything else - a field added, removed
+//! older release is never sent one that it does not know: `Request::since` says which version a
+//! request came with. Anything else - a field added, removed
 //! or reordered - needs a new version, and the release that introduces it must go on speaking the
 //! version before, because two adjacent releases run side by side during an upgrade.
 //! The golden bytes in the tests exist to make such a change visible.
@@ -14,7 +15,8 @@
 //! | version | since it |
 //! |---|---|
 //! | 1 | requests and answers are frames, each a message of its own |
-//! | 2 | they also travel in [batches](encode_batch); the frames in them still open with 1 |
+//! | 2 | they also travel in [batches](encode_batch); the frames in them still open with 1. Payments that
+//! |   | are named, and budgets of webhooks |
 //!
 //! A node tells its peers the newest version that it reads, and is sent nothing newer.
 

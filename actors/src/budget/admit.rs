@@ -141,7 +141,8 @@ impl Budget {
             if let Some(drawn) = self.draw_here(shared, &key, shard) {
                 return self.answer(&key, drawn);
             }
-            if self.now() < self.broken[usize::from(shard.0)].load(Relaxed) {
+            let is_broken = self.now() < self.broken[usize::from(shard.0)].load(Relaxed);
+            if is_broken || !is_known_to_owner(shared, &key, shard) {
                 return self.share(shared, &key);
             }
             let door = self.doors[usize::from(shard.0) % DOORS].notified();
@@ -253,6 +254,18 @@ async fn fetch(shared: Shared, key: Key, wanted: u32, asked_at: u64, _permit: Ow
     }
 }
 
+/// Tells whether the release of a bucket's owner knows budgets of its class; asking one that does not
+/// would look as if it had failed.
+fn is_known_to_owner(shared: &Shared, key: &Key, shard: ShardId) -> bool {
+    let draw = Draw {
+        class: key.class,
+        subject: key.subject,
+        wanted: 1,
+    };
+    let owner = shared.map().reachable_owner(Service::Sessions, shard);
+    owner.is_none_or(|owner| owner == shared.node_id || router::knows(shared, owner, &Request::Budget(draw)))
+}
+
 /// Asks the owner of a bucket once, and once more if it has moved.
 async fn ask_owner(shared: &Shared, draw: Draw) -> Option<Grant> {
     let request = Request::Budget(draw);
@@ -266,7 +279,9 @@ async fn ask_owner(shared: &Shared, draw: Draw) -> Option<Grant> {
             }
             Err(CallError::Remote(RemoteError::NotOwner { .. })) => shared.refresh_map().await,
             // Not worth a line in the log for each: the share decides, and counts.
-            Err(CallError::Remote(_) | CallError::Link(_) | CallError::Wire(_)) => return None,
+            Err(CallError::Remote(_) | CallError::Link(_) | CallError::Wire(_) | CallError::Unknown) => {
+                return None;
+            }
         }
     }
     None

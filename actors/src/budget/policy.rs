@@ -22,7 +22,7 @@ pub enum Class {
     Reads,
     /// Reports what a payment provider has done, signed by it.
     ///
-    /// An owner of a release that does not know this class gives no tokens of it; shares decide then.
+    /// An owner of a release that does not know this class is not asked for tokens of it; shares decide then.
     Webhooks,
 }
 

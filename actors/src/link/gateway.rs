@@ -2,10 +2,9 @@
 //!
 //! `ractor_cluster` advertises every remotable actor to every peer and keeps a shadow of each, so
 //! there is one and the entities stay local. Its message is written by hand: the payload is bytes
-//! already, so no single call can fail to decode, and a batch that
-//! does ends its session. That matters because `ractor_cluster` answers a
-//! message that cannot be decoded, and a reply port that was dropped, with silence until the
-//! caller's deadline. Instead [`InboundReply`] answers `Internal` when it is dropped, and a message
+//! already, so no single call can fail to decode, and a batch that does ends its session. That matters
+//! because `ractor_cluster` answers a message that cannot be decoded, and a reply port that was dropped,
+//! with silence until the caller's deadline. Instead [`InboundReply`] answers `Internal` when it is dropped, and a message
 //! of a kind this release does not know is answered in the same way.
 
 use std::fmt;

@@ -171,8 +171,8 @@ impl Session {
 
     /// Tells whether calls may go in batches. Their answers come by whatever session the other end holds:
     /// two that dialed each other at once may still disagree about that when this one is new.
-    fn speaks_batches(&self) -> bool {
-        self.version.load(Relaxed) > OLDEST_VERSION && Instant::now() >= self.settled_at
+    pub(super) fn speaks_batches(&self) -> bool {
+        self.version() > OLDEST_VERSION && Instant::now() >= self.settled_at
     }
 
     /// Where tasks of this session run, whoever begins them.
@@ -256,13 +256,8 @@ impl Session {
     }
 
     /// The newest wire version that both ends are known to speak.
-    #[cfg(test)]
     pub(super) fn version(&self) -> u8 {
-        if self.speaks_batches() {
-            self.version.load(Relaxed)
-        } else {
-            OLDEST_VERSION
-        }
+        self.version.load(Relaxed)
     }
 
     /// Tells whether no call is in flight.

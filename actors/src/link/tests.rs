@@ -15,7 +15,7 @@ use ractor_cluster::NodeServerMessage;
 use uuid::Uuid;
 
 use super::*;
-use crate::wire::MAX_FRAME_BYTES;
+use crate::wire::{MAX_FRAME_BYTES, OLDEST_VERSION};
 
 /// Long enough for anything that is going to happen, on a machine that has other things to do.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -104,9 +104,12 @@ impl Node {
         self.link.inner.hub.options.wire_version
     }
 
-    /// The wire version of this node's session with another, if there is one.
-    fn speaks_with(&self, other: &Self) -> Option<u8> {
-        Some(self.link.inner.hub.session(other.id())?.version())
+    /// Tells whether this node's session with another has come to speak a wire version.
+    fn speaks_with(&self, other: &Self, version: u8) -> bool {
+        let session = self.link.inner.hub.session(other.id());
+        session.is_some_and(|session| {
+            session.version() == version && session.speaks_batches() == (version > OLDEST_VERSION)
+        })
     }
 
     fn sees(&self, other: &Self) -> bool {
@@ -173,7 +176,7 @@ async fn pairs(adjust: impl Fn(&mut LinkOptions)) -> Vec<(Node, Node)> {
         .await;
         let common = one.wire_version().min(two.wire_version());
         until("both speak what they can", || {
-            one.speaks_with(&two) == Some(common) && two.speaks_with(&one) == Some(common)
+            one.speaks_with(&two, common) && two.speaks_with(&one, common)
         })
         .await;
         pairs.push((one, two));

@@ -314,6 +314,18 @@ mod tests {
     }
 
     #[test]
+    fn a_node_speaks_the_wire_version_of_its_settings() {
+        let (_directory, cookie_file) = with_cookie("0123456789abcdef\n");
+        for (text, version) in [("[link]\nwire_version = 1", 1), ("", 2)] {
+            let mut config = config(text);
+            config.cluster.cookie_file = Some(cookie_file.clone());
+            config.postgres.url = Some(Secret::new("postgres://db/shop"));
+            let plan = plan(&config, None, None).unwrap().remove(0);
+            assert_eq!(node_options(&config, &plan).unwrap().wire_version, version);
+        }
+    }
+
+    #[test]
     fn a_shop_that_limits_nobodys_rate_still_bounds_what_it_does_at_a_time() {
         let config = config("[limits]\nenabled = false\nmax_in_flight = 7");
         assert!(budget_options(&config).is_none());

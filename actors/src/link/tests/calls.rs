@@ -2,7 +2,7 @@
 
 use super::*;
 
-use crate::wire::{RemoteError, decode_reply};
+use crate::wire::{NEWEST_VERSION, RemoteError, decode_reply};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_crosses_the_wire() {
@@ -204,4 +204,17 @@ async fn a_batch_that_cannot_be_read_ends_the_session_and_what_waits_for_it() {
         assert!(matches!(call.await.unwrap(), Err(LinkError::Closed)));
     }
     connected(&[&one, &two]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_is_new_takes_calls_one_by_one() {
+    let (one, two) = pair_with(|options| options.settle_after = Duration::from_mins(10)).await;
+    until("each has told what it reads", || {
+        [(&one, &two), (&two, &one)]
+            .iter()
+            .all(|(node, other)| node.link.reads(other.id()) == NEWEST_VERSION)
+    })
+    .await;
+    assert!(!one.speaks_with(&two, NEWEST_VERSION));
+    assert_eq!(one.ask(&two, b"hello").await.unwrap(), b"hello");
 }
