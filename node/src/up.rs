@@ -27,7 +27,7 @@ mod summary;
 mod supervisor;
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
@@ -52,6 +52,9 @@ use supervisor::Supervisor;
 /// Connections beside the nodes': tools, migrations, and what a restarted node
 /// opens while the old one's are being closed.
 const SPARE_CONNECTIONS: u32 = 40;
+
+/// How long a database of ours gets to stop.
+const DATABASE_STOP: Duration = Duration::from_secs(3);
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -154,6 +157,11 @@ impl Grounds {
     /// The database's server, if it is ours.
     pub(crate) fn instance(&self) -> Option<&Instance> {
         self.database.instance()
+    }
+
+    /// Stops the database, if it is ours. No node was launched.
+    pub(crate) async fn leave(self) -> anyhow::Result<()> {
+        Ok(self.database.stop(DATABASE_STOP).await?)
     }
 
     /// Launches the nodes, with `variables` in their environment.

@@ -1,15 +1,14 @@
 //! A shop that has been open for a year, made in one go: to see how one of that size behaves.
 //!
 //! Written past the shop, but as the shop would have: every invariant of the audit holds, and every event is
-//! there. What has a place in a row follows from its number, so that parts can be made one after the other.
+//! there. Nodes must not run meanwhile: they would tell of it. What has a place in a row follows from its number, so that parts can be made one after the other.
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::{Store, StoreError, pool::connect_options};
 
 const APPLICATION_NAME: &str = "holdfast-seed";
-/// Products, or customers, in one statement.
-const PEOPLE_AND_PRODUCTS: &str = include_str!("seed/catalogue.sql");
+const CATALOGUE: &str = include_str!("seed/catalogue.sql");
 const ORDERS: &str = include_str!("seed/orders.sql");
 const DONE: &str = include_str!("seed/done.sql");
 
@@ -56,7 +55,7 @@ impl Seeding {
             .await
             .map_err(StoreError::Unavailable)?;
         let mut seeding = Self { connection, size };
-        seeding.run(PEOPLE_AND_PRODUCTS, 0, 0).await?;
+        seeding.run(CATALOGUE, 0, 0).await?;
         Ok(seeding)
     }
 

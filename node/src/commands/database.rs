@@ -27,15 +27,22 @@ pub(super) struct DatabaseArgs {
 impl DatabaseArgs {
     /// Loads the settings, with the database's URL filled in.
     pub(super) fn settings(&self) -> anyhow::Result<(Config, Secret)> {
-        let config = Config::load(self.config.as_deref())?;
-        let url = if let Some(url) = &self.database_url {
-            Secret::new(url)
-        } else if let Some(url) = &config.postgres.url {
+        let config = self.named()?;
+        let url = if let Some(url) = &config.postgres.url {
             url.clone()
         } else {
             let cluster = ClusterFile::read(&ClusterFile::path_in(&self.data_dir))?;
             Secret::new(cluster.database_url)
         };
         Ok((config, url))
+    }
+
+    /// Loads the settings; with no URL, if nobody names a server.
+    pub(super) fn named(&self) -> anyhow::Result<Config> {
+        let mut config = Config::load(self.config.as_deref())?;
+        if let Some(url) = &self.database_url {
+            config.postgres.url = Some(Secret::new(url));
+        }
+        Ok(config)
     }
 }

@@ -12,6 +12,7 @@ use nix::sys::signal::Signal;
 use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 use tokio::time::{sleep, sleep_until, timeout};
 
+use super::DATABASE_STOP;
 use super::data_dir::DataDir;
 use super::database::Database;
 use super::member::{Launch, Member};
@@ -31,7 +32,6 @@ const DRAIN_MARGIN: Duration = Duration::from_millis(1500);
 /// The longest that nodes get, whatever the settings say: everything together
 /// has to be gone in ten seconds.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
-const DATABASE_STOP: Duration = Duration::from_secs(3);
 /// How long the kernel may take to end a killed process.
 const KILL_WITHIN: Duration = Duration::from_millis(500);
 
