@@ -6,6 +6,7 @@
 
 mod core;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use holdfast_actors::budget::{Class, Subject};
@@ -15,7 +16,7 @@ use prometheus::Registry;
 use warp::http::StatusCode;
 
 use self::core::{Decision, Gate, GateOptions, Outcome};
-use crate::{options::EdgeOptions, problem::Problem};
+use crate::{metrics::approximately, options::EdgeOptions, problem::Problem};
 
 /// What requests wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,9 +93,9 @@ impl Admission {
     }
 
     /// Shows what the gates do.
-    pub(crate) fn watch(self: &std::sync::Arc<Self>, registry: &Registry) -> prometheus::Result<()> {
+    pub(crate) fn watch(self: &Arc<Self>, registry: &Registry) -> prometheus::Result<()> {
         let registrar = Registrar::new(registry);
-        let admission = std::sync::Arc::clone(self);
+        let admission = Arc::clone(self);
         registrar.sampled(
             Metric::Counter,
             "holdfast_admission_requests_total",
@@ -116,7 +117,7 @@ impl Admission {
             },
         )?;
         let gauge = |name, help, value: fn(&core::GateState) -> f64| {
-            let admission = std::sync::Arc::clone(self);
+            let admission = Arc::clone(self);
             registrar.sampled(Metric::Gauge, name, help, &["kind"], move || {
                 let of_kind = |kind: Kind| {
                     let state = admission.gate(kind).lock().state(admission.began.elapsed());
@@ -183,16 +184,8 @@ impl Drop for Entered<'_> {
     }
 }
 
-/// Counts as Prometheus does, exact up to 2^53.
-#[expect(clippy::cast_precision_loss, reason = "a count of requests stays below 2^53")]
-fn approximately(count: u64) -> f64 {
-    count as f64
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     fn admission(max_in_flight: usize) -> Admission {

@@ -79,7 +79,7 @@ pub(crate) fn watch_tokens(registry: &Registry, verified: VerifiedTokens) -> Res
 
 /// Counts as Prometheus does, exact up to 2^53.
 #[expect(clippy::cast_precision_loss, reason = "a count of requests stays below 2^53")]
-fn approximately(count: u64) -> f64 {
+pub(crate) fn approximately(count: u64) -> f64 {
     count as f64
 }
 

@@ -17,6 +17,7 @@ mod meter;
 mod plot;
 mod quiet;
 mod report;
+mod server;
 mod sql;
 mod stage;
 mod work;
@@ -105,6 +106,14 @@ pub struct BenchOptions {
     pub plot: Option<PathBuf>,
     /// The command that runs this again.
     pub command: String,
+}
+
+impl BenchOptions {
+    /// The part of a turn that counts. What the log holds of a turn was written
+    /// during the rest of it as well.
+    fn counted_share(&self) -> f64 {
+        self.duration.as_secs_f64() / (self.duration + self.warm_up).as_secs_f64()
+    }
 }
 
 /// Measures, and tells the results.

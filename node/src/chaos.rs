@@ -249,28 +249,20 @@ async fn try_out(
         .context("cannot set up products and customers")?;
     let stage = Arc::new(stage);
     let facts = report::Facts::collect(options, &names, stage.customers.len(), &tools.database);
-    let Tools {
-        network,
-        clocks,
-        overrides,
-        database,
-        database_url,
-        store,
-    } = tools;
     let other_release = OtherRelease::of(options.other_build.as_deref());
     let site = Site {
         cluster_file,
         names,
-        network,
-        database,
-        database_url,
-        store,
+        network: tools.network,
+        database: tools.database,
+        database_url: tools.database_url,
+        store: tools.store,
         probe: Probe::new()?,
         shop: shop.clone(),
         products: stage.products.clone(),
         clock: Clock::start(),
-        clocks,
-        overrides,
+        clocks: tools.clocks,
+        overrides: tools.overrides,
         other_release,
     };
     let plan = Plan {

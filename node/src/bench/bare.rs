@@ -2,25 +2,19 @@
 //! the work. A hyper server that answers every request with the bytes of one
 //! product, and Argon2id as fast as the cores hash.
 
-use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use holdfast_actors::HashingOptions;
 use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
-use hyper::header::HeaderMap;
-use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
+use hyper::Response;
 
 use super::contender::{Cluster, load};
 use super::load::Tally;
 use super::meter::{Processes, Spent};
 use super::report::{Cell, Measurement};
+use super::server::Server;
 use super::stage::Stage;
 use super::work::{Demand, Reads};
 use super::{BenchOptions, WorkKind};
@@ -28,27 +22,25 @@ use crate::config::Config;
 
 /// A hyper server, and the hashing of passwords.
 pub(super) struct Bare {
-    server: SocketAddr,
+    server: Server,
     /// Whose work the server answers: requests are drawn as for a cluster.
     stage: Stage,
     hashing: HashingOptions,
-    /// The server's threads; in this process, so that their time is not told apart from the generator's.
-    runtime: Option<Runtime>,
 }
 
 impl Bare {
     /// Serves the bytes that `cluster` answers for a product.
     pub(super) async fn new(cluster: &Cluster, config: &Config) -> anyhow::Result<Self> {
         let (headers, body) = cluster.read_one().await.context("cannot read a product")?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let server = listener.local_addr()?;
-        runtime.spawn(serve(listener, headers, body));
+        let answer = move |_| {
+            let mut response = Response::new(Full::new(body.clone()));
+            *response.headers_mut() = headers.clone();
+            std::future::ready(response)
+        };
         Ok(Self {
-            server,
+            server: Server::start(answer).await?,
             stage: cluster.stage().clone(),
             hashing: crate::node::hashing_options(config),
-            runtime: Some(runtime),
         })
     }
 
@@ -85,7 +77,7 @@ impl Bare {
             tally
         } else {
             let work = Reads::new(Demand::new(&self.stage.products, cell.spread)?);
-            let load = load(options, cell, vec![self.server]);
+            let load = load(options, cell, vec![self.server.address]);
             load.run(
                 std::sync::Arc::new(work),
                 || before = processes.spent(),
@@ -102,32 +94,6 @@ impl Bare {
             0,
             0.0,
         ))
-    }
-}
-
-impl Drop for Bare {
-    fn drop(&mut self) {
-        // A runtime must not end by waiting on another one's thread.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
-async fn serve(listener: TcpListener, headers: HeaderMap, body: Bytes) {
-    while let Ok((stream, _)) = listener.accept().await {
-        let _ = stream.set_nodelay(true);
-        let (headers, body) = (headers.clone(), body.clone());
-        tokio::spawn(async move {
-            let answer = service_fn(move |_: Request<Incoming>| {
-                let mut response = Response::new(Full::new(body.clone()));
-                *response.headers_mut() = headers.clone();
-                std::future::ready(Ok::<_, std::convert::Infallible>(response))
-            });
-            let builder = hyper::server::conn::http1::Builder::new();
-            // Fails when the client has gone.
-            let _ = builder.serve_connection(TokioIo::new(stream), answer).await;
-        });
     }
 }
 

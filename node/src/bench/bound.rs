@@ -2,11 +2,8 @@
 //! answered, with as little around them as there can be. One process, one owner
 //! of all stock that commits in groups, narrow rows, tokens that are looked up.
 //! No cluster, no idempotency, nobody who could take over.
-//!
-//! It runs in the generator's process, so that their time is not told apart.
 
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -16,22 +13,18 @@ use holdfast_store::measure::{BoundConnection, BoundGroup};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::AUTHORIZATION;
-use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
 use serde::Deserialize;
-use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::BenchOptions;
-use super::WorkKind;
 use super::contender::{Cluster, connect, load, new_database};
 use super::meter::{Processes, Spent};
 use super::report::{Cell, Measurement};
+use super::server::Server;
 use super::stage::Stage;
 use super::work::{Demand, Orders};
+use super::{BenchOptions, WorkKind};
 use crate::postgres::Postgres;
 
 /// Orders in one commit, and orders that wait for the next.
@@ -43,10 +36,9 @@ const PRICE_MINOR: i64 = 1_999;
 
 /// The smallest server that keeps the promise.
 pub(super) struct Bound {
-    server: SocketAddr,
+    server: Server,
     stage: Stage,
     postgres: u32,
-    runtime: Option<Runtime>,
     /// Whether its owner has ended, which it only does in failure.
     ended: Arc<AtomicBool>,
     store: Store,
@@ -75,13 +67,18 @@ impl Bound {
     pub(super) async fn new(cluster: &Cluster, postgres: &Postgres) -> anyhow::Result<Self> {
         let stage = cluster.stage().clone();
         let url = new_database(postgres, "bound").await?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let left = stage.products.iter().map(|product| (*product, STOCK)).collect();
-        let (orders, waiting) = mpsc::channel(WAITING_MAX);
-        // Connected where it is used.
-        let ended = Arc::new(AtomicBool::new(false));
         let store = connect(&url).await?;
-        runtime.spawn({
+        let (orders, waiting) = mpsc::channel(WAITING_MAX);
+        let tokens = stage.tokens.iter().map(|token| format!("Bearer {token}"));
+        let tokens: Arc<HashSet<String>> = Arc::new(tokens.collect());
+        let server = Server::start(move |request| {
+            let (tokens, orders) = (Arc::clone(&tokens), orders.clone());
+            async move { place(request, &tokens, &orders).await }
+        })
+        .await?;
+        let ended = Arc::new(AtomicBool::new(false));
+        let left = stage.products.iter().map(|product| (*product, STOCK)).collect();
+        server.spawn({
             let ended = Arc::clone(&ended);
             async move {
                 if let Err(error) = own(url, left, waiting).await {
@@ -90,16 +87,10 @@ impl Bound {
                 ended.store(true, Relaxed);
             }
         });
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let server = listener.local_addr()?;
-        let listener = listener.into_std()?;
-        let tokens = stage.tokens.iter().map(|token| format!("Bearer {token}"));
-        runtime.spawn(serve(listener, tokens.collect(), orders));
         Ok(Self {
             server,
             stage,
             postgres: postgres.pid(),
-            runtime: Some(runtime),
             ended,
             store,
         })
@@ -129,7 +120,7 @@ impl Bound {
         let log_before = self.store.log_position().await?;
         let demand = Demand::new(&self.stage.products, cell.spread)?;
         let work = Orders::new(&self.stage, demand, cell.lines);
-        let tally = load(options, cell, vec![self.server])
+        let tally = load(options, cell, vec![self.server.address])
             .run(
                 Arc::new(work),
                 || before = processes.spent(),
@@ -137,10 +128,9 @@ impl Bound {
             )
             .await?;
         if self.ended.load(Relaxed) {
-            bail!("the bound could not commit, or serve");
+            bail!("the bound could not commit");
         }
         let log_bytes = self.store.log_position().await? - log_before;
-        let share = options.duration.as_secs_f64() / (options.duration + options.warm_up).as_secs_f64();
         Ok(Measurement::new(
             Self::name(),
             *cell,
@@ -148,40 +138,8 @@ impl Bound {
             &tally,
             &after.since(&before),
             log_bytes,
-            share,
+            options.counted_share(),
         ))
-    }
-}
-
-impl Drop for Bound {
-    fn drop(&mut self) {
-        // A runtime must not end by waiting on another one's thread.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
-async fn serve(
-    listener: std::net::TcpListener,
-    tokens: HashSet<String>,
-    orders: mpsc::Sender<Placing>,
-) -> anyhow::Result<()> {
-    let listener = TcpListener::from_std(listener)?;
-    let tokens = Arc::new(tokens);
-    loop {
-        let (stream, _) = listener.accept().await?;
-        let _ = stream.set_nodelay(true);
-        let (tokens, orders) = (Arc::clone(&tokens), orders.clone());
-        tokio::spawn(async move {
-            let answer = service_fn(move |request| {
-                let (tokens, orders) = (Arc::clone(&tokens), orders.clone());
-                async move { Ok::<_, std::convert::Infallible>(place(request, &tokens, &orders).await) }
-            });
-            let builder = hyper::server::conn::http1::Builder::new();
-            // Fails when the client has gone.
-            let _ = builder.serve_connection(TokioIo::new(stream), answer).await;
-        });
     }
 }
 

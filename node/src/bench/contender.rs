@@ -223,8 +223,6 @@ impl Cluster {
             )
             .await?;
         let log_bytes = self.store.log_position().await? - log_before;
-        // The log also has what was written while the load warmed up.
-        let share = options.duration.as_secs_f64() / (options.duration + options.warm_up).as_secs_f64();
         Ok(Measurement {
             memory_mib: count(self.processes.resident() >> 20),
             ..Measurement::new(
@@ -234,7 +232,7 @@ impl Cluster {
                 &tally,
                 &after.since(&before),
                 log_bytes,
-                share,
+                options.counted_share(),
             )
         })
     }

@@ -1,6 +1,7 @@
 //! Latency against rate, as SVG: how far a contender can be pushed before its
 //! answers come late.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
@@ -82,38 +83,28 @@ pub(super) fn draw(path: &Path, measurements: &[Measurement]) -> anyhow::Result<
 }
 
 fn curves(measurements: &[Measurement]) -> Vec<Curve> {
-    let mut curves: Vec<Curve> = Vec::new();
-    let mut open: Vec<&Measurement> = measurements
-        .iter()
-        .filter(|one| one.cell.offered.is_some())
-        .collect();
-    open.sort_by_key(|one| one.cell.offered);
-    let name_of = |one: &Measurement| {
+    let mut curves: BTreeMap<String, BTreeMap<u32, Vec<&Measurement>>> = BTreeMap::new();
+    for one in measurements {
         let mut cell = one.cell;
-        cell.offered = None;
-        format!("{}: {cell}", one.contender)
-    };
-    for one in &open {
-        let name = name_of(one);
-        if curves.iter().any(|curve| curve.name == name) {
-            continue;
+        if let Some(rate) = cell.offered.take() {
+            let name = format!("{}: {cell}", one.contender);
+            curves.entry(name).or_default().entry(rate).or_default().push(one);
         }
-        let own: Vec<&Measurement> = open
-            .iter()
-            .copied()
-            .filter(|other| name_of(other) == name)
-            .collect();
-        let mut rates: Vec<u32> = own.iter().filter_map(|one| one.cell.offered).collect();
-        rates.dedup();
-        let median = |values: &mut dyn Iterator<Item = f64>| Spread::of(values).median().unwrap_or_default();
-        let points = rates.into_iter().map(|rate| {
-            let at_rate = || own.iter().filter(|one| one.cell.offered == Some(rate));
-            let p50 = median(&mut at_rate().map(|one| one.p50_ms));
-            let p99 = median(&mut at_rate().map(|one| one.p99_ms));
-            (f64::from(rate), p50, p99)
-        });
-        let points = points.collect();
-        curves.push(Curve { name, points });
     }
-    curves
+    let median = |of_rate: &[&Measurement], value: fn(&Measurement) -> f64| {
+        let values = of_rate.iter().map(|one| value(one));
+        Spread::of(values).median().unwrap_or_default()
+    };
+    let point = |(rate, of_rate): (u32, Vec<&Measurement>)| {
+        let (p50, p99) = (
+            median(&of_rate, |one| one.p50_ms),
+            median(&of_rate, |one| one.p99_ms),
+        );
+        (f64::from(rate), p50, p99)
+    };
+    let curve = |(name, by_rate): (String, BTreeMap<_, _>)| Curve {
+        name,
+        points: by_rate.into_iter().map(point).collect(),
+    };
+    curves.into_iter().map(curve).collect()
 }

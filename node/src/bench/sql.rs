@@ -168,7 +168,6 @@ impl Sql {
         let log_bytes = self.store.log_position().await? - log_before;
         let from = from.duration_since(UNIX_EPOCH)?;
         let tally = read_logs(&logs, pid, from, from + options.duration)?;
-        let share = options.duration.as_secs_f64() / (options.duration + options.warm_up).as_secs_f64();
         Ok(Measurement::new(
             self.name(),
             *cell,
@@ -176,7 +175,7 @@ impl Sql {
             &tally,
             &after.since(&before),
             log_bytes,
-            share,
+            options.counted_share(),
         ))
     }
 
