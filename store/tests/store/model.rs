@@ -10,6 +10,7 @@ mod dice;
 mod guards;
 mod script;
 mod sketch;
+mod source;
 mod world;
 
 use std::{collections::BTreeSet, ops::Range};

@@ -6,7 +6,8 @@ use holdfast_store::{Batch, Lease, NodeState, Service, model::Model};
 use super::{
     blemish::blemish,
     call::Call,
-    sketch::{KEYS, ORDERS, Sketch, Source},
+    sketch::{KEYS, ORDERS, Sketch},
+    source::Source,
     world::{Kind, SHARDS, World, incarnation, key, order_id},
 };
 use crate::shop::operation;

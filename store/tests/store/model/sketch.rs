@@ -18,8 +18,8 @@ use holdfast_store::{
 use uuid::Uuid;
 
 use super::{
-    dice::Dice,
-    world::{FUTURE, Kind, PAST, SHARDS, World, id, key, order_id},
+    source::Source,
+    world::{FUTURE, Kind, PAST, SHARDS, World, key, order_id},
 };
 use crate::{
     draft::record,
@@ -33,30 +33,6 @@ pub(super) const ORDERS: u32 = 24;
 
 /// How often to draw again for something that is free.
 const DRAWS: usize = 3;
-
-/// What makes scripts: chance, and numbers that were not used before.
-pub(super) struct Source {
-    pub(super) dice: Dice,
-    fresh: u32,
-}
-
-impl Source {
-    pub(super) fn new(seed: u64) -> Self {
-        Self {
-            dice: Dice::new(seed),
-            fresh: 0,
-        }
-    }
-
-    pub(super) fn fresh(&mut self) -> u32 {
-        self.fresh += 1;
-        self.fresh
-    }
-
-    pub(super) fn fresh_id(&mut self, kind: Kind) -> Uuid {
-        id(kind, self.fresh(), ShardId(0))
-    }
-}
 
 pub(super) struct Sketch<'a> {
     world: &'a World,
