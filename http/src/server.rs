@@ -62,7 +62,8 @@ impl Server {
         }
     }
 
-    /// Stops accepting, lets requests in progress finish within `grace`, then cuts them off.
+    /// Stops accepting, lets requests in progress finish within `grace`, then cuts them off. Then the
+    /// address is free.
     pub(crate) async fn shutdown(mut self, grace: Duration) {
         self.stop.cancel();
         if tokio::time::timeout(grace, self.acceptor.join_next())
@@ -70,6 +71,8 @@ impl Server {
             .is_err()
         {
             tracing::warn!("connections were cut off while requests were in progress");
+            // An acceptor that is merely told to end still listens.
+            self.acceptor.shutdown().await;
         }
     }
 }

@@ -165,6 +165,8 @@ async fn stopping_cuts_off_what_does_not_finish_in_time() {
     send(&mut stream, REQUEST).await;
     within(entered.notified()).await;
     within(server.shutdown(Duration::from_millis(50))).await;
+    // A node that joins anew listens where it did.
+    TcpListener::bind(address).await.expect("the address is free");
     assert!(closed(&mut stream).await);
 }
 
