@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use holdfast_domain::{NodeId, Product, account::LoginAttempts, session::TokenHash};
-use holdfast_store::{Lease, OrderSave, PasswordChange, Service, StoreError, application_name};
+use holdfast_store::{
+    Lease, OrderSave, PasswordChange, Service, StoreError, application_name, testing::TestDatabase,
+};
 use sqlx::{Connection, PgConnection};
 
 use crate::{
@@ -197,6 +199,26 @@ async fn declaring_dead_ends_the_connections_of_the_victim() {
     })
     .await
     .expect("the victim's connections end");
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn declaring_dead_in_a_copy_of_a_database_leaves_the_connections_to_the_original() {
+    let shop = Shop::open().await;
+    let victim = join(&shop.store, "n2").await;
+    // What a copy knows of the original's nodes is all that counts here: the name of a connection.
+    let original = TestDatabase::create().await;
+    let mut theirs = original.connection().await;
+    sqlx::query("SELECT set_config('application_name', $1, false)")
+        .bind(application_name(victim))
+        .execute(&mut theirs)
+        .await
+        .expect("takes the name");
+    assert!(shop.store.node_declare_dead(victim, 0).await.expect("declares"));
+    sqlx::query("SELECT 1")
+        .execute(&mut theirs)
+        .await
+        .expect("the connection is as it was");
     shop.close().await;
 }
 
