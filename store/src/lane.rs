@@ -1,16 +1,11 @@
 //! The lane: everything that a node decided while its last commit ran, committed together.
 
-use time::OffsetDateTime;
-use uuid::Uuid;
-
 mod batch;
-mod columns;
+mod rows;
 
 pub use batch::{Batch, Committed, OrderExpected, OrderWrite, ReservationWrite, StockWrite};
 
-use self::columns::{
-    EventColumns, MovementColumns, OperationColumns, OrderColumns, ReservationColumns, StockColumns,
-};
+use self::rows::{EventRow, MovementRow, OperationRow, OrderRow, ReservationRow, StockRow};
 use crate::{Store, StoreError, cluster::LeaseColumns};
 
 impl Store {
@@ -28,12 +23,16 @@ impl Store {
     /// [`StoreError::Rejected`]: the batch contradicts itself, or breaks a constraint of the schema.
     pub async fn lane_commit(&self, batch: &Batch) -> Result<Committed, StoreError> {
         let leases = LeaseColumns::of(&batch.leases);
-        let stock = StockColumns::of(&batch.stock);
-        let movements = MovementColumns::of(&batch.movements);
-        let reservations = ReservationColumns::of(&batch.reservations);
-        let orders = OrderColumns::of(&batch.orders)?;
-        let events = EventColumns::of(&batch.events);
-        let operations = OperationColumns::of(&batch.operations);
+        let stock: Vec<_> = batch.stock.iter().map(StockRow::from).collect();
+        let movements: Vec<_> = batch.movements.iter().map(MovementRow::from).collect();
+        let reservations: Vec<_> = batch.reservations.iter().map(ReservationRow::from).collect();
+        let orders: Vec<_> = batch
+            .orders
+            .iter()
+            .map(OrderRow::try_from)
+            .collect::<Result<_, _>>()?;
+        let events: Vec<_> = batch.events.iter().map(EventRow::from).collect();
+        let operations: Vec<_> = batch.operations.iter().map(OperationRow::from).collect();
         let outcome = self
             .run_on_lane(async |c| {
                 sqlx::query_file_scalar!(
@@ -44,72 +43,12 @@ impl Store {
                     &leases.services,
                     &leases.shards,
                     &leases.epochs,
-                    &stock.product,
-                    &stock.expected,
-                    &stock.on_hand,
-                    &stock.reserved,
-                    &stock.version,
-                    &movements.product,
-                    &movements.version,
-                    &movements.id,
-                    &movements.kind as &[&str],
-                    &movements.delta_on_hand,
-                    &movements.delta_reserved,
-                    &movements.on_hand,
-                    &movements.reserved,
-                    &movements.order as &[Option<Uuid>],
-                    &movements.reason as &[Option<&str>],
-                    &movements.note as &[Option<&str>],
-                    &movements.actor,
-                    &movements.at,
-                    &reservations.order,
-                    &reservations.product,
-                    &reservations.seller,
-                    &reservations.quantity,
-                    &reservations.round,
-                    &reservations.shipped,
-                    &reservations.released,
-                    &reservations.is_new,
-                    &reservations.round_before,
-                    &reservations.shipped_before,
-                    &reservations.released_before,
-                    &orders.id,
-                    &orders.expected as &[&str],
-                    &orders.expected_version,
-                    &orders.customer,
-                    &orders.key as &[&str],
-                    &orders.fingerprint as &[&[u8]],
-                    &orders.state as &[&str],
-                    &orders.lines,
-                    &orders.total_minor,
-                    &orders.currency as &[&str],
-                    &orders.shipping_address as &[Option<&str>],
-                    &orders.note as &[Option<&str>],
-                    &orders.payment as &[Option<String>],
-                    &orders.refusal as &[Option<String>],
-                    &orders.expires_at as &[Option<OffsetDateTime>],
-                    &orders.place_deadline as &[Option<OffsetDateTime>],
-                    &orders.unsettled,
-                    &orders.round,
-                    &orders.created_at,
-                    &orders.updated_at,
-                    &orders.version,
-                    &events.aggregate as &[&str],
-                    &events.subject,
-                    &events.sequence,
-                    &events.kind as &[&str],
-                    &events.id,
-                    &events.at,
-                    &events.actor as &[Option<Uuid>],
-                    &events.data as &[&str],
-                    &events.epoch,
-                    &events.trace as &[Option<&str>],
-                    &operations.principal,
-                    &operations.route as &[&str],
-                    &operations.key as &[&str],
-                    &operations.fingerprint as &[&[u8]],
-                    &operations.outcome as &[&str],
-                    &operations.at,
+                    &stock as &[StockRow],
+                    &movements as &[MovementRow<'_>],
+                    &reservations as &[ReservationRow],
+                    &orders as &[OrderRow<'_>],
+                    &events as &[EventRow<'_>],
+                    &operations as &[OperationRow<'_>],
                 )
                 .fetch_one(c)
                 .await

@@ -120,7 +120,7 @@ impl Store {
             // The fence looks again after it has waited: it needs a snapshot for each statement.
             ("default_transaction_isolation", "read committed"),
             // Plans are made for the values at hand: the filters of lists are optional, and a plan that
-            // was made for an empty shop must not serve a full one. The lane has its own setting.
+            // was made for an empty shop must not serve a full one. Functions that find all by key say otherwise themselves.
             ("plan_cache_mode", "force_custom_plan"),
         ]);
         let pool = pool_options(
@@ -131,7 +131,7 @@ impl Store {
         .await
         .map_err(StoreError::Unavailable)?;
         // Whoever commits no batch never opens one. Its one statement needs no plan for the values at hand:
-        // these are whole columns.
+        // these are whole tables.
         let lane = pool_options(&options, LANE_CONNECTIONS)
             .connect_lazy_with(connect_options.options([("plan_cache_mode", "force_generic_plan")]));
         Ok(Self {

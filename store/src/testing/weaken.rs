@@ -41,7 +41,7 @@ const fn edit(function: &'static str, fragment: &'static str, instead: &'static 
 }
 
 /// The function that commits batches.
-const LANE_COMMIT: &str = "lane_commit_rounds";
+const LANE_COMMIT: &str = "lane_commit_rows";
 
 const FENCE: [Edit; 4] = [
     edit("fence", " AND state IN ('active', 'draining') FOR SHARE", ""),
@@ -59,7 +59,7 @@ const VERSIONS: [Edit; 4] = [
     edit(LANE_COMMIT, " AND stock.version = w.expected", ""),
     edit(
         LANE_COMMIT,
-        "IF v_count <> cardinality(p_stock_product) THEN",
+        "IF v_count <> cardinality(p_stock) THEN",
         "IF false THEN",
     ),
     edit(
@@ -70,7 +70,7 @@ const VERSIONS: [Edit; 4] = [
     ),
     edit(
         LANE_COMMIT,
-        "IF v_count + v_wanted <> cardinality(p_reservation_order) THEN",
+        "IF v_count + v_wanted <> cardinality(p_reservations) THEN",
         "IF false THEN",
     ),
 ];
