@@ -1,6 +1,6 @@
 //! The schema: brought up to date by whoever comes first, and kept by whoever is older.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use holdfast_store::testing::TestDatabase;
 use sqlx::Executor;
@@ -80,5 +80,57 @@ async fn the_clock_is_that_of_postgres() {
     let one = shop.store.server_time().await.expect("reads");
     let other = shop.store.server_time().await.expect("reads");
     assert!(one < other);
+    shop.close().await;
+}
+
+/// Connections plan statements for the values at hand; what serves one request says that it needs no such plan.
+#[tokio::test]
+async fn functions_that_serve_one_request_are_planned_once() {
+    let shop = Shop::open().await;
+    let mut connection = shop.database.connection().await;
+    let planned_each_time: BTreeSet<String> = sqlx::query_scalar(
+        "SELECT proname::text FROM pg_proc JOIN pg_language ON pg_language.oid = prolang
+         WHERE lanname = 'plpgsql' AND pronamespace = 'public'::regnamespace
+           AND NOT coalesce(proconfig @> '{plan_cache_mode=force_generic_plan,enable_seqscan=off}', false)",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .expect("lists")
+    .into_iter()
+    .collect();
+    let parts_of_others = [
+        "fence",
+        "lane_expect_covered",
+        "lane_offenders",
+        "operation_record",
+        "product_query",
+        "raise_stale",
+        "user_expect_version",
+    ];
+    let now_and_then = [
+        "access_changes_purge",
+        "admin_bootstrap",
+        "consumer_accept_all",
+        "consumer_tasks_take",
+        "dead_letters_drop",
+        "dead_letters_retry",
+        "event_feed_rebase",
+        "inbox_purge",
+        "login_attempts_purge",
+        "node_declare_dead",
+        "node_drain",
+        "node_join",
+        "node_move",
+        "node_suspect",
+        "operations_purge",
+        "order_save",
+        "sessions_purge",
+        "shards_claim",
+        "shards_hand_over",
+        "signing_key_ensure",
+        "stock_alerts_purge",
+    ];
+    let expected = parts_of_others.into_iter().chain(now_and_then).map(str::to_owned);
+    assert_eq!(planned_each_time, expected.collect());
     shop.close().await;
 }
