@@ -92,8 +92,9 @@ impl Actor for Account {
     type Arguments = ();
 
     async fn pre_start(&self, _: ActorRef<AccountMessage>, (): ()) -> Result<State, ActorProcessingErr> {
-        let credentials = self.context.shared.store.credentials(UserId(self.id)).await?;
-        let attempts = self.context.shared.store.login_attempts(UserId(self.id)).await?;
+        let store = &self.context.shared.store;
+        let credentials = Box::pin(store.credentials(UserId(self.id))).await?;
+        let attempts = Box::pin(store.login_attempts(UserId(self.id))).await?;
         Ok(State {
             user: credentials,
             attempts,
@@ -123,13 +124,16 @@ impl Actor for Account {
                     login::begin(self, &myself, state, *login, reply_to)?;
                     return login::unpark(self, &myself, state);
                 }
-                let outcome = login::finish(self, state, &login, is_right).await;
+                let outcome = Box::pin(login::finish(self, state, &login, is_right)).await;
                 self.context.shared.metrics.logins.decided(&outcome);
                 let concluded = conclude(outcome, reply_to);
                 login::unpark(self, &myself, state)?;
                 return concluded;
             }
-            AccountMessage::Command(command, reply_to) => (self.change(state, command).await, reply_to),
+            // Boxed: an actor that waits for its next message keeps room for all it may ever do.
+            AccountMessage::Command(command, reply_to) => {
+                (Box::pin(self.change(state, command)).await, reply_to)
+            }
         };
         conclude(outcome, reply_to)
     }

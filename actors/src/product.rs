@@ -85,7 +85,7 @@ impl Actor for ProductActor {
     async fn pre_start(&self, myself: ActorRef<ProductMessage>, (): ()) -> Result<State, ActorProcessingErr> {
         // A predecessor's last commits may be on their way: what they leave is what this one knows.
         lane::barrier(&self.context.lane()).await;
-        let found = self.context.shared.store.product(self.id).await?;
+        let found = Box::pin(self.context.shared.store.product(self.id)).await?;
         Ok(State {
             shelf: Arc::new(myself),
             known: found.map(|found| Known {
@@ -103,7 +103,8 @@ impl Actor for ProductActor {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             ProductMessage::Command(command, reply_to) => {
-                return self.run(shelf, known, *command, reply_to).await;
+                // Boxed: an actor that waits for its next message keeps room for all it may ever do.
+                return Box::pin(self.run(shelf, known, *command, reply_to)).await;
             }
             ProductMessage::Hold(wanted, answer) => match known {
                 Some(known) => known.holds.want(shelf, &known.product, wanted, answer),

@@ -34,7 +34,8 @@ impl Actor for SessionActor {
         SessionMessage(command, reply_to): SessionMessage,
         (): &mut (),
     ) -> Result<(), ActorProcessingErr> {
-        conclude(self.run(command).await, reply_to)
+        // Boxed: an actor that waits for its next message keeps room for all it may ever do.
+        conclude(Box::pin(self.run(command)).await, reply_to)
     }
 }
 

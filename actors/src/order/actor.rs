@@ -29,7 +29,7 @@ impl Actor for OrderActor {
     type Arguments = ();
 
     async fn pre_start(&self, _: ActorRef<OrderMessage>, (): ()) -> Result<Self::State, ActorProcessingErr> {
-        Ok(self.context.shared.store.order_record(self.id).await?)
+        Ok(Box::pin(self.context.shared.store.order_record(self.id)).await?)
     }
 
     async fn handle(
@@ -38,7 +38,9 @@ impl Actor for OrderActor {
         OrderMessage(command, reply_to): OrderMessage,
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        conclude(answer(&self.context.desk(), state, command).await, reply_to)
+        // Boxed: an actor that waits for its next message keeps room for all it may ever do.
+        let outcome = Box::pin(answer(&self.context.desk(), state, command)).await;
+        conclude(outcome, reply_to)
     }
 }
 

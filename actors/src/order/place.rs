@@ -32,11 +32,12 @@ pub(crate) async fn place(desk: &Desk, by: By, new: NewOrder) -> Outcome {
         return refused(Refusal::Forbidden);
     }
     if let Err(refusal) = new.check() {
-        return refuse_forgettably(desk, &by, refusal).await;
+        return Box::pin(refuse_forgettably(desk, &by, refusal)).await;
     }
+    // Boxed, as what is rare is below: orders that need it not would carry the room for it.
     match local_products(desk, &new.lines)? {
         Some(products) => place_here(desk, &by, &new, products).await,
-        None => saga::place(desk, &by, &new).await,
+        None => Box::pin(saga::place(desk, &by, &new)).await,
     }
 }
 
@@ -69,23 +70,23 @@ async fn place_here(desk: &Desk, by: &By, new: &NewOrder, products: Vec<LocalPro
     }
     if !held.unknown.is_empty() {
         held.give_back();
-        return refuse_forgettably(desk, by, Refusal::Invalid(held.unknown)).await;
+        return Box::pin(refuse_forgettably(desk, by, Refusal::Invalid(held.unknown))).await;
     }
     let deadline = desk.ports.payment_deadline();
     let change = match order::place(new, &held.products, desk.now(), deadline) {
         Ok(_) if !held.short.is_empty() => {
             held.give_back();
             let refusal = Refusal::InsufficientStock(held.short);
-            return refuse(desk, by, new, &held.products, refusal).await;
+            return Box::pin(refuse(desk, by, new, &held.products, refusal)).await;
         }
         Ok(change) => change,
         Err(refusal @ Refusal::PriceChanged { .. }) => {
             held.give_back();
-            return refuse(desk, by, new, &held.products, refusal).await;
+            return Box::pin(refuse(desk, by, new, &held.products, refusal)).await;
         }
         Err(refusal) => {
             held.give_back();
-            return refuse_forgettably(desk, by, refusal).await;
+            return Box::pin(refuse_forgettably(desk, by, refusal)).await;
         }
     };
     let mut leases = vec![desk.lease];
@@ -121,7 +122,7 @@ async fn place_here(desk: &Desk, by: &By, new: &NewOrder, products: Vec<LocalPro
             fault_point!(desk, OrderPlaced);
             done(Reply::Order(change.order))
         }
-        Err(lane::Fault::Lane(LaneError::Duplicate)) => repeated(desk, by).await,
+        Err(lane::Fault::Lane(LaneError::Duplicate)) => Box::pin(repeated(desk, by)).await,
         Err(fault) => Err(fault.into()),
     }
 }
