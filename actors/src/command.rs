@@ -12,7 +12,7 @@ use holdfast_store::Service;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{budget::Class, wire::OLDEST_VERSION};
+use crate::wire::OLDEST_VERSION;
 
 mod account;
 mod budget;
@@ -96,11 +96,9 @@ impl Request {
     /// Returns the wire version that the request came with: who reads no newer ones does not know it.
     pub(crate) fn since(&self) -> u8 {
         match self {
-            Self::Order(OrderCommand::PayNamed(..)) => 2,
-            Self::Budget(draw) if draw.class == Class::Webhooks => 2,
-            Self::Account(..) | Self::Session(_) | Self::Product(_) | Self::Order(_) | Self::Budget(_) => {
-                OLDEST_VERSION
-            }
+            Self::Order(command) => command.since(),
+            Self::Budget(draw) => draw.class.since(),
+            Self::Account(..) | Self::Session(_) | Self::Product(_) => OLDEST_VERSION,
         }
     }
 

@@ -86,7 +86,7 @@ pub use handshake::{CALLER_BYTES, caller};
 pub use options::{LinkOptions, Peer, TlsFiles};
 
 use self::hub::Hub;
-use crate::wire::{MAX_BATCH_BYTES, OLDEST_VERSION};
+use crate::wire::MAX_BATCH_BYTES;
 use events::Events;
 use gateway::{Gateway, GatewayMessage, gateway_name};
 use name::LinkName;
@@ -251,11 +251,11 @@ impl Link {
         result
     }
 
-    /// The newest wire version that a peer is known to read: the oldest until it has told, or while there is
-    /// no session with it.
-    pub fn reads(&self, peer: Uuid) -> u8 {
-        let session = self.inner.hub.session(peer);
-        session.map_or(OLDEST_VERSION, |session| session.version())
+    /// The newest wire version that a peer is known to read: the oldest until it has told. `None` while there
+    /// is no session with it.
+    pub fn reads(&self, peer: Uuid) -> Option<u8> {
+        let session = self.inner.hub.session(peer)?;
+        Some(session.version())
     }
 
     /// Follows who comes and goes. A subscriber that lags should look at

@@ -222,7 +222,7 @@ async fn after_call(
             ControlFlow::Continue(Event::Nobody("the owner failed"))
         }
         Err(CallError::Unknown) => {
-            ControlFlow::Continue(Event::Nobody("the owner's release does not know this request"))
+            ControlFlow::Continue(Event::Nobody("the owner is not known to read this request"))
         }
         Err(CallError::Link(_)) => {
             shared.refresh_map().await;
@@ -314,9 +314,10 @@ async fn ask(
     wire::decode(&body).map_err(CallError::Wire)
 }
 
-/// Tells whether another node's release knows a request.
+/// Tells whether another node's release knows a request. One that cannot be reached is found out by asking.
 pub(crate) fn knows(shared: &Shared, node: NodeId, request: &Request) -> bool {
-    request.since() <= wire::OLDEST_VERSION || request.since() <= shared.link.reads(node.0)
+    let since = request.since();
+    since <= wire::OLDEST_VERSION || shared.link.reads(node.0).is_none_or(|newest| since <= newest)
 }
 
 /// Returns a service's number on the wire.

@@ -28,7 +28,7 @@ use crate::{
     command::{Draw, Grant, Reply, Request},
     node::Shared,
     router::{self, CallError},
-    wire::RemoteError,
+    wire::{OLDEST_VERSION, RemoteError},
 };
 
 /// How long an owner may take to answer. Its answer is of use even to requests that come later.
@@ -257,6 +257,9 @@ async fn fetch(shared: Shared, key: Key, wanted: u32, asked_at: u64, _permit: Ow
 /// Tells whether the release of a bucket's owner knows budgets of its class; asking one that does not
 /// would look as if it had failed.
 fn is_known_to_owner(shared: &Shared, key: &Key, shard: ShardId) -> bool {
+    if key.class.since() <= OLDEST_VERSION {
+        return true;
+    }
     let draw = Draw {
         class: key.class,
         subject: key.subject,

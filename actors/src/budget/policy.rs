@@ -7,6 +7,8 @@ use holdfast_domain::{ShardId, UserId, id::shard_of};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::wire::OLDEST_VERSION;
+
 /// What a call is, as far as budgets tell calls apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Class {
@@ -27,6 +29,14 @@ pub enum Class {
 }
 
 impl Class {
+    /// Returns the wire version that it came with.
+    pub(crate) fn since(self) -> u8 {
+        match self {
+            Self::Webhooks => 2,
+            Self::Register | Self::Login | Self::Orders | Self::Writes | Self::Reads => OLDEST_VERSION,
+        }
+    }
+
     /// Lists every class, in order.
     pub const ALL: [Self; 6] = [
         Self::Register,

@@ -7,6 +7,7 @@ use holdfast_domain::{
 use serde::{Deserialize, Serialize};
 
 use super::By;
+use crate::wire::OLDEST_VERSION;
 
 /// A request to an order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -46,6 +47,20 @@ impl OrderCommand {
 }
 
 impl OrderCommand {
+    /// Returns the wire version that it came with.
+    pub(crate) fn since(&self) -> u8 {
+        match self {
+            Self::PayNamed(..) => 2,
+            Self::Place(..)
+            | Self::Edit(..)
+            | Self::Pay(..)
+            | Self::Cancel(..)
+            | Self::Fulfil(..)
+            | Self::Resume(_)
+            | Self::Report(..) => OLDEST_VERSION,
+        }
+    }
+
     /// Returns the operation under which the request is remembered.
     pub fn operation(&self) -> Option<&Operation> {
         match self {

@@ -4,8 +4,8 @@
 //! there is one and the entities stay local. Its message is written by hand: the payload is bytes
 //! already, so no single call can fail to decode, and a batch that does ends its session. That matters
 //! because `ractor_cluster` answers a message that cannot be decoded, and a reply port that was dropped,
-//! with silence until the caller's deadline. Instead [`InboundReply`] answers `Internal` when it is dropped, and a message
-//! of a kind this release does not know is answered in the same way.
+//! with silence until the caller's deadline. Instead [`InboundReply`] answers `Internal` when it is dropped,
+//! and a message of a kind this release does not know is answered in the same way.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};

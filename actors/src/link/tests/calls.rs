@@ -212,7 +212,7 @@ async fn a_session_that_is_new_takes_calls_one_by_one() {
     until("each has told what it reads", || {
         [(&one, &two), (&two, &one)]
             .iter()
-            .all(|(node, other)| node.link.reads(other.id()) == NEWEST_VERSION)
+            .all(|(node, other)| node.link.reads(other.id()) == Some(NEWEST_VERSION))
     })
     .await;
     assert!(!one.speaks_with(&two, NEWEST_VERSION));
