@@ -1,7 +1,8 @@
 //! A shop that has been open for a year, made in one go: to see how one of that size behaves.
 //!
 //! Written past the shop, but as the shop would have: every invariant of the audit holds, and every event is
-//! there. Nodes must not run meanwhile: they would tell of it. What has a place in a row follows from its number, so that parts can be made one after the other.
+//! there. Nodes must not run meanwhile: they would tell of it. What has a place in a row follows from its
+//! number, so that parts can be made one after the other.
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 

@@ -7,8 +7,8 @@ FROM (
 ) AS sales
 WHERE stock.product_id = sales.product_id;
 
--- Nobody is to be written to about a year that was made up. No event is of this transaction: whatever place in it
--- is named, all events that there are come before.
+-- Nobody is to be written to about a year that was made up. This transaction writes no event: any place in it
+-- is behind all that there are.
 UPDATE relay_position
 SET xid = pg_current_xact_id(), aggregate = 'user', subject = 'ffffffff-ffff-ffff-ffff-ffffffffffff',
     sequence = 9223372036854775807, kind = 'user.registered';
