@@ -42,13 +42,26 @@ use contender::{Cluster, Contender};
 use report::{Cell, Facts, Measurement};
 use sql::{Form, Sql};
 
+pub(crate) use load::count;
 pub use work::Spread;
 
 /// Connections beside the nodes' and those of SQL alone: setting up, and looking at what was written.
 const SPARE_CONNECTIONS: u32 = 40;
 
 /// What is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, clap::ValueEnum, serde::Serialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    clap::ValueEnum,
+    serde::Serialize,
+    serde::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum WorkKind {
     /// Placing orders.
@@ -90,6 +103,8 @@ pub struct BenchOptions {
     pub rates: Vec<u32>,
     /// How many products there are.
     pub products: usize,
+    /// Orders that a cluster's database holds before anything is measured.
+    pub stored: u64,
     /// How long a measurement takes.
     pub duration: Duration,
     /// How long it runs before it counts.

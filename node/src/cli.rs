@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    audit, bench, chaos, config, dlq, drain, migrate, node, seed, simulate, status, up, user,
+    audit, bench, chaos, config, dlq, drain, migrate, node, plan, seed, simulate, status, up, user,
 };
 
 /// Holdfast: a commerce backend that keeps its word.
@@ -28,6 +28,7 @@ enum Command {
     Dlq(dlq::Dlq),
     Seed(seed::Seed),
     Bench(bench::Bench),
+    Plan(plan::Plan),
     Chaos(chaos::Chaos),
     Simulate(simulate::Simulate),
     Config(config::ConfigCommand),
@@ -47,6 +48,7 @@ impl Cli {
             Command::Dlq(command) => command.run(),
             Command::Seed(command) => command.run(),
             Command::Bench(command) => command.run(),
+            Command::Plan(command) => command.run(),
             Command::Chaos(command) => command.run(),
             Command::Simulate(command) => Ok(command.run()),
             Command::Config(command) => command.run(),

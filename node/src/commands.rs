@@ -9,6 +9,7 @@ pub mod dlq;
 pub mod drain;
 pub mod migrate;
 pub mod node;
+pub mod plan;
 pub mod seed;
 pub mod simulate;
 pub mod status;

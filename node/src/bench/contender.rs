@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use holdfast_store::{Store, StoreOptions, measure::create_database};
+use holdfast_store::{Store, StoreOptions, measure::create_database, seed::SeedSize};
 use http_body_util::Full;
 use hyper::Request;
 use hyper::body::Bytes;
@@ -29,12 +29,15 @@ use crate::cluster_file::ClusterFile;
 use crate::config::{Config, Secret};
 use crate::credentials::Credentials;
 use crate::postgres::Postgres;
+use crate::seeding::seed;
 use crate::shop::Shop;
 use crate::signals::StopSignals;
 use crate::up::{Grounds, UpOptions, free_base_port};
 
 /// No order expires while a run lasts.
 const PAYMENT_DEADLINE: &str = "12h";
+/// Products and customers of orders that are stored before.
+const STORED_OF: u32 = 10_000;
 /// The audit of millions of orders takes its time.
 const AUDIT_WITHIN: Duration = Duration::from_mins(5);
 
@@ -141,6 +144,14 @@ impl Cluster {
         let Some(grounds) = Grounds::prepare(up, config, &mut signals).await? else {
             bail!("stopped before anything ran");
         };
+        if options.stored > 0 {
+            let size = SeedSize {
+                products: STORED_OF,
+                customers: STORED_OF,
+                orders: options.stored,
+            };
+            seed(&url, size).await?;
+        }
         let grounds = if options.mail {
             grounds
         } else {
@@ -225,6 +236,7 @@ impl Cluster {
         let log_bytes = self.store.log_position().await? - log_before;
         Ok(Measurement {
             memory_mib: count(self.processes.resident() >> 20),
+            stored: options.stored,
             ..Measurement::new(
                 &self.name,
                 *cell,

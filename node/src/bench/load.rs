@@ -132,7 +132,7 @@ impl Tally {
 
 /// Reads a count as a number to reckon with.
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
-pub(super) const fn count(count: u64) -> f64 {
+pub(crate) const fn count(count: u64) -> f64 {
     count as f64
 }
 

@@ -71,6 +71,8 @@ pub(super) struct Measurement {
     pub(super) log_bytes: f64,
     /// What the nodes hold in memory at the end, in MiB.
     pub(super) memory_mib: f64,
+    /// Orders that a cluster's database held before anything was measured.
+    pub(super) stored: u64,
 }
 
 impl Measurement {
@@ -103,6 +105,7 @@ impl Measurement {
             generator_us: per_answer(Part::Generator),
             log_bytes: count(log_bytes) * share / answers,
             memory_mib: 0.0,
+            stored: 0,
         }
     }
 }

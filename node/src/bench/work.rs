@@ -20,7 +20,19 @@ use super::stage::Stage;
 pub(super) const ZIPF_EXPONENT: f64 = 1.1;
 
 /// How demand is spread over the products.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, clap::ValueEnum, serde::Serialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    clap::ValueEnum,
+    serde::Serialize,
+    serde::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Spread {
     /// Everybody wants the same one.

@@ -45,6 +45,9 @@ pub struct Bench {
     /// How many products there are
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = count(1..=1_000_000))]
     products: usize,
+    /// Orders that a cluster's database holds before anything is measured, made up as by `seed`
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=100_000_000))]
+    stored: u64,
     /// How long a measurement takes
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=240))]
     seconds: u64,
@@ -94,6 +97,7 @@ impl Bench {
             clients: self.clients,
             rates: self.rate,
             products: self.products,
+            stored: self.stored,
             duration: Duration::from_secs(self.seconds),
             warm_up: Duration::from_secs(self.warm_up),
             rounds: self.rounds,

@@ -4,17 +4,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
-use holdfast_store::seed::{SeedSize, Seeding};
+use holdfast_store::seed::SeedSize;
 use holdfast_store::{Store, StoreOptions};
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::database::DatabaseArgs;
+use crate::seeding::seed;
 use crate::signals::StopSignals;
 use crate::up::{Grounds, UpOptions, free_base_port};
 use crate::{runtime, telemetry, terminal};
-
-/// Orders in one transaction.
-const CHUNK: u64 = 10_000;
 
 /// Fill an unused database with a shop that has been open for a year.
 ///
@@ -85,25 +82,12 @@ impl Seed {
         if !store.is_unused().await? {
             bail!("the shop has products or orders: it is not for this to add to");
         }
-        let bar = progress(self.orders);
         let size = SeedSize {
             products: self.products,
             customers: self.customers,
             orders: self.orders,
         };
-        let mut seeding = Seeding::begin(url, size)
-            .await
-            .context("cannot make products and customers")?;
-        for first in (0..self.orders).step_by(usize::try_from(CHUNK)?) {
-            let made = seeding.orders(first, first + CHUNK).await;
-            made.with_context(|| format!("cannot make the orders from number {first} on"))?;
-            bar.set_position((first + CHUNK).min(self.orders));
-        }
-        seeding
-            .finish()
-            .await
-            .context("cannot bring the counters up to date")?;
-        bar.finish_and_clear();
+        seed(url, size).await?;
         store.close().await;
         terminal::say(format_args!(
             "seeded: {} products, {} customers, {} orders",
@@ -111,14 +95,4 @@ impl Seed {
         ));
         Ok(())
     }
-}
-
-fn progress(orders: u64) -> ProgressBar {
-    let bar = ProgressBar::new(orders);
-    if let Ok(style) =
-        ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} orders {elapsed}, {eta} left")
-    {
-        bar.set_style(style);
-    }
-    bar
 }
