@@ -24,7 +24,7 @@ use std::{collections::HashMap, hash::Hash, time::Duration};
 /// What a caller may hold, in times what is free.
 const SHARE: usize = 8;
 /// Who holds little may go beyond the limit by one part of so many.
-const RESERVE: usize = 4;
+const RESERVE: usize = 3;
 /// Requests in progress that are never too many, whatever their delay.
 const FLOOR: usize = 64;
 /// How long delays are looked at together.
