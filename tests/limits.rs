@@ -122,8 +122,11 @@ fn decided_by_shares(cluster: &Cluster) -> u64 {
 
 async fn owner_of_budget(cluster: &Cluster, caller: &Person) -> usize {
     let id: Uuid = caller.id.parse().expect("an id");
-    let shard = Subject::caller(UserId(id)).shard();
-    let in_shard = Uuid::from_u128(u128::from(shard.0));
+    owner_of_budget_of(cluster, Subject::caller(UserId(id))).await
+}
+
+async fn owner_of_budget_of(cluster: &Cluster, subject: Subject) -> usize {
+    let in_shard = Uuid::from_u128(u128::from(subject.shard().0));
     cluster.owner_of(Service::Sessions, &in_shard.to_string()).await
 }
 
@@ -247,6 +250,25 @@ async fn an_owner_that_cannot_be_reached_leaves_each_edge_its_share() {
     assert!(decided_by_shares(&cluster) >= 60);
     assert!(admitted <= most, "{admitted} of at most {most:.1}");
     assert!(admitted >= least, "{admitted} of at least {least:.1}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_of_an_older_release_is_asked_for_the_budgets_that_it_knows() {
+    let cluster = Cluster::start_tuned(2, |options| {
+        limited_with_patience(options);
+        options.wire_version = 1;
+    })
+    .await;
+    let subject = Subject::provider(Uuid::from_u128(7));
+    let owner = owner_of_budget_of(&cluster, subject).await;
+    let edge = cluster.node(1 - owner).node.client();
+    let is_admitted = async |class| edge.admit(class, subject).await.expect("limits").is_admitted;
+    let shared_before = decided_by_shares(&cluster);
+    assert!(is_admitted(Class::Webhooks).await);
+    assert_eq!(decided_by_shares(&cluster), shared_before + 1);
+    // It is not taken for one that does not answer.
+    assert!(is_admitted(Class::Reads).await);
+    assert_eq!(decided_by_shares(&cluster), shared_before + 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
