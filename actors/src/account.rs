@@ -130,7 +130,6 @@ impl Actor for Account {
                 login::unpark(self, &myself, state)?;
                 return concluded;
             }
-            // Boxed: an actor that waits for its next message keeps room for all it may ever do.
             AccountMessage::Command(command, reply_to) => {
                 (Box::pin(self.change(state, command)).await, reply_to)
             }

@@ -2,6 +2,9 @@
 //!
 //! A refusal is an answer. A [`Fault`] is not: it says that this owner cannot answer, and whether
 //! another attempt, here or elsewhere, may. Attempts are safe because operations are remembered.
+//!
+//! An actor that waits for its next message keeps room for the largest thing that it may ever do: entities
+//! box what they load and what they do.
 
 use std::sync::Arc;
 

@@ -103,7 +103,6 @@ impl Actor for ProductActor {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             ProductMessage::Command(command, reply_to) => {
-                // Boxed: an actor that waits for its next message keeps room for all it may ever do.
                 return Box::pin(self.run(shelf, known, *command, reply_to)).await;
             }
             ProductMessage::Hold(wanted, answer) => match known {

@@ -34,7 +34,6 @@ impl Actor for SessionActor {
         SessionMessage(command, reply_to): SessionMessage,
         (): &mut (),
     ) -> Result<(), ActorProcessingErr> {
-        // Boxed: an actor that waits for its next message keeps room for all it may ever do.
         conclude(Box::pin(self.run(command)).await, reply_to)
     }
 }

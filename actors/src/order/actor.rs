@@ -38,7 +38,6 @@ impl Actor for OrderActor {
         OrderMessage(command, reply_to): OrderMessage,
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        // Boxed: an actor that waits for its next message keeps room for all it may ever do.
         let outcome = Box::pin(answer(&self.context.desk(), state, command)).await;
         conclude(outcome, reply_to)
     }
