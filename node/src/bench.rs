@@ -29,7 +29,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use crate::config::Config;
@@ -39,29 +41,18 @@ use crate::terminal;
 use bare::Bare;
 use bound::Bound;
 use contender::{Cluster, Contender};
-use report::{Cell, Facts, Measurement};
+use report::Facts;
 use sql::{Form, Sql};
 
 pub(crate) use load::count;
+pub(crate) use report::{Cell, Measurement, read};
 pub use work::Spread;
 
 /// Connections beside the nodes' and those of SQL alone: setting up, and looking at what was written.
 const SPARE_CONNECTIONS: u32 = 40;
 
 /// What is asked.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    clap::ValueEnum,
-    serde::Serialize,
-    serde::Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WorkKind {
     /// Placing orders.

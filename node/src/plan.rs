@@ -10,14 +10,11 @@
 //!
 //! `a` to `d` are least squares over all that was measured of one kind.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use serde::Deserialize;
 
-use crate::bench::{Spread, WorkKind, count};
+use crate::bench::{self, Cell, Measurement, Spread, WorkKind, count};
 
 /// Orders of one kind: what is fitted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,43 +38,15 @@ pub struct Sample {
     log_bytes: f64,
 }
 
-/// What a benchmark writes of one measurement, as far as it counts here.
-#[derive(Debug, Deserialize)]
-struct Measured {
-    contender: String,
-    work: WorkKind,
-    spread: Spread,
-    lines: usize,
-    rate: f64,
-    p50_ms: f64,
-    server_us: f64,
-    postgres_us: f64,
-    log_bytes: f64,
-    refused: u64,
-    failed: u64,
-    stored: u64,
-}
-
-#[derive(Debug, Deserialize)]
-struct Results {
-    measurements: Vec<Measured>,
-}
-
 /// Reads what `holdfast bench --json` wrote of clusters that took all orders of
 /// a kind that they were asked for.
 ///
 /// # Errors
 /// The file is no such result, or has nothing of the kind.
 pub fn read(path: &Path, kind: Kind) -> anyhow::Result<Vec<Sample>> {
-    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let results: Results = serde_json::from_reader(BufReader::new(file))
-        .with_context(|| format!("{} is not what `bench --json` writes", path.display()))?;
-    let samples: Vec<Sample> = results
-        .measurements
-        .iter()
-        .filter(|one| one.is_of(kind))
-        .filter_map(Sample::of)
-        .collect();
+    let measured = bench::read(path)?;
+    let of_kind = measured.iter().filter(|one| is_of(one, kind));
+    let samples: Vec<Sample> = of_kind.filter_map(Sample::of).collect();
     if samples.is_empty() {
         bail!(
             "{} has no {} orders of {} lines beside {} stored ones",
@@ -90,21 +59,22 @@ pub fn read(path: &Path, kind: Kind) -> anyhow::Result<Vec<Sample>> {
     Ok(samples)
 }
 
-impl Measured {
-    /// What was refused has cost something, too, and is in no order's account.
-    fn is_of(&self, kind: Kind) -> bool {
-        let its = Kind {
-            spread: self.spread,
-            lines: self.lines,
-            stored: self.stored,
-        };
-        self.work == WorkKind::Orders && its == kind && self.refused + self.failed == 0
-    }
+/// What was refused has cost something, too, and is in no order's account.
+fn is_of(measured: &Measurement, kind: Kind) -> bool {
+    let Cell {
+        work, spread, lines, ..
+    } = measured.cell;
+    let its = Kind {
+        spread,
+        lines,
+        stored: measured.stored,
+    };
+    work == WorkKind::Orders && its == kind && measured.refused + measured.failed == 0
 }
 
 impl Sample {
     /// Returns nothing of what is no cluster, or did nothing.
-    fn of(measured: &Measured) -> Option<Self> {
+    fn of(measured: &Measurement) -> Option<Self> {
         let nodes: u32 = measured.contender.strip_prefix("holdfast-")?.parse().ok()?;
         let nodes = f64::from(nodes);
         (measured.rate > 0.0 && nodes > 0.0).then(|| Self {
@@ -324,7 +294,8 @@ mod tests {
             serde_json::json!({
                 "contender": contender, "work": "orders", "spread": spread, "lines": 1, "clients": 64,
                 "rate": 6_000.0, "p50_ms": 10.0, "server_us": 100.0, "postgres_us": 90.0, "log_bytes": 3_000.0,
-                "refused": refused, "failed": 0, "stored": 0,
+                "refused": refused, "failed": 0, "stored": 0, "round": 0, "p99_ms": 20.0, "max_ms": 30.0,
+                "refused_p99_ms": 0.0, "generator_us": 20.0, "memory_mib": 100.0,
             })
         };
         let all = [

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::thread::available_parallelism;
 
 use anyhow::Context;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::bound::Bound;
 use super::load::{Tally, count};
@@ -18,15 +19,15 @@ use crate::terminal;
 const COMMIT: &str = "HOLDFAST_COMMIT";
 
 /// What is measured at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub(super) struct Cell {
-    pub(super) work: WorkKind,
-    pub(super) spread: Demand,
-    pub(super) lines: usize,
-    pub(super) clients: usize,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Cell {
+    pub(crate) work: WorkKind,
+    pub(crate) spread: Demand,
+    pub(crate) lines: usize,
+    pub(crate) clients: usize,
     /// Requests a second, if they do not wait for answers.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) offered: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) offered: Option<u32>,
 }
 
 impl fmt::Display for Cell {
@@ -44,35 +45,35 @@ impl fmt::Display for Cell {
 }
 
 /// What came of measuring a cell once.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct Measurement {
-    pub(super) contender: String,
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Measurement {
+    pub(crate) contender: String,
     #[serde(flatten)]
-    pub(super) cell: Cell,
-    pub(super) round: usize,
+    pub(crate) cell: Cell,
+    pub(crate) round: usize,
     /// Good answers a second.
-    pub(super) rate: f64,
+    pub(crate) rate: f64,
     /// Latencies of good answers, in milliseconds.
-    pub(super) p50_ms: f64,
-    pub(super) p99_ms: f64,
-    pub(super) max_ms: f64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+    pub(crate) max_ms: f64,
     /// Requests that were turned away with 503.
-    pub(super) refused: u64,
+    pub(crate) refused: u64,
     /// How long it took to turn them away, in milliseconds.
-    pub(super) refused_p99_ms: f64,
-    pub(super) failed: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) failure: Option<String>,
+    pub(crate) refused_p99_ms: f64,
+    pub(crate) failed: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) failure: Option<String>,
     /// Processor time of a good answer, in microseconds.
-    pub(super) server_us: f64,
-    pub(super) postgres_us: f64,
-    pub(super) generator_us: f64,
+    pub(crate) server_us: f64,
+    pub(crate) postgres_us: f64,
+    pub(crate) generator_us: f64,
     /// Bytes in Postgres's log for a good answer.
-    pub(super) log_bytes: f64,
+    pub(crate) log_bytes: f64,
     /// What the nodes hold in memory at the end, in MiB.
-    pub(super) memory_mib: f64,
+    pub(crate) memory_mib: f64,
     /// Orders that a cluster's database held before anything was measured.
-    pub(super) stored: u64,
+    pub(crate) stored: u64,
 }
 
 impl Measurement {
@@ -206,6 +207,18 @@ pub(super) fn tell(options: &BenchOptions, facts: Facts, measurements: &[Measure
         plot::draw(path, measurements)?;
     }
     Ok(())
+}
+
+/// Reads what [`tell`] has written as JSON.
+pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<Measurement>> {
+    #[derive(Deserialize)]
+    struct Written {
+        measurements: Vec<Measurement>,
+    }
+    let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let written: Written = serde_json::from_slice(&text)
+        .with_context(|| format!("{} is not what `bench --json` writes", path.display()))?;
+    Ok(written.measurements)
 }
 
 /// Finds what a cluster's measurement is compared with: the best in its round of what is no cluster.
