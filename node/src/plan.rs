@@ -1,5 +1,5 @@
 //! How much of a machine so many orders a second take, from what
-//! [`bench`](crate::bench) has measured on one like it.
+//! [`bench`] has measured on one like it.
 //!
 //! The processor time of an order, `N` nodes:
 //! - of the nodes `a + b (N - 1) / N`: so many of `N` orders are passed on;
