@@ -45,7 +45,7 @@ use report::Facts;
 use sql::{Form, Sql};
 
 pub(crate) use load::count;
-pub(crate) use report::{Cell, Measurement, read};
+pub(crate) use report::{Cell, Measurement, Values, read};
 pub use work::Spread;
 
 /// Connections beside the nodes' and those of SQL alone: setting up, and looking at what was written.

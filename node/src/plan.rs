@@ -1,5 +1,5 @@
 //! How much of a machine so many orders a second take, from what
-//! [`bench`] has measured on one like it.
+//! [`mod@bench`] has measured on one like it.
 //!
 //! The processor time of an order, `N` nodes:
 //! - of the nodes `a + b (N - 1) / N`: so many of `N` orders are passed on;
@@ -14,7 +14,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 
-use crate::bench::{self, Cell, Measurement, Spread, WorkKind, count};
+use crate::bench::{self, Cell, Measurement, Spread, Values, WorkKind, count};
 
 /// Orders of one kind: what is fitted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,19 +203,13 @@ impl Model {
         }
     }
 
-    /// Returns by what part the processor time of each sample was missed, the
-    /// least first.
-    pub fn errors(&self, samples: &[Sample]) -> Vec<f64> {
-        let mut errors: Vec<f64> = samples
-            .iter()
-            .map(|one| {
-                let measured = one.node_us + one.postgres_us;
-                let told = self.node.at(one.passed_on()) + self.postgres.at(1.0 / one.in_progress);
-                (told - measured).abs() / measured
-            })
-            .collect();
-        errors.sort_unstable_by(f64::total_cmp);
-        errors
+    /// Returns by what part the processor time of each sample is missed.
+    pub(crate) fn errors(&self, samples: &[Sample]) -> Values {
+        Values::of(samples.iter().map(|one| {
+            let measured = one.node_us + one.postgres_us;
+            let told = self.node.at(one.passed_on()) + self.postgres.at(1.0 / one.in_progress);
+            (told - measured).abs() / measured
+        }))
     }
 }
 
@@ -255,12 +249,14 @@ mod tests {
         assert!((needs.postgres_us - 80.0).abs() < 1e-6, "{needs:?}");
         assert!((needs.node_cores - 0.26).abs() < 1e-6, "{needs:?}");
         assert!((needs.log_bytes - 12e6).abs() < 1.0, "{needs:?}");
-        assert!(
-            model
-                .errors(&[sample(5.0, 40.0)])
-                .iter()
-                .all(|error| *error < 1e-9)
-        );
+        // Half of its 324 us are told.
+        let slower = Sample {
+            node_us: 254.0,
+            ..sample(5.0, 40.0)
+        };
+        let errors = model.errors(&[sample(5.0, 40.0), sample(3.0, 40.0), slower]);
+        assert!(errors.median().unwrap() < 1e-9);
+        assert!((errors.most().unwrap() - 0.5).abs() < 1e-9, "{:?}", errors.most());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, anyhow};
 use plotters::prelude::*;
 
-use super::report::{Measurement, Spread};
+use super::report::{Measurement, Values};
 
 const SIZE: (u32, u32) = (960, 480);
 const FONT: &str = "sans-serif";
@@ -93,7 +93,7 @@ fn curves(measurements: &[Measurement]) -> Vec<Curve> {
     }
     let median = |of_rate: &[&Measurement], value: fn(&Measurement) -> f64| {
         let values = of_rate.iter().map(|one| value(one));
-        Spread::of(values).median().unwrap_or_default()
+        Values::of(values).median().unwrap_or_default()
     };
     let point = |(rate, of_rate): (u32, Vec<&Measurement>)| {
         let (p50, p99) = (

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::bound::Bound;
 use super::load::{Tally, count};
 use super::meter::Part;
-use super::{BenchOptions, Spread as Demand, WorkKind, plot};
+use super::{BenchOptions, Spread, WorkKind, plot};
 use crate::postgres::Postgres;
 use crate::terminal;
 
@@ -22,7 +22,7 @@ const COMMIT: &str = "HOLDFAST_COMMIT";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Cell {
     pub(crate) work: WorkKind,
-    pub(crate) spread: Demand,
+    pub(crate) spread: Spread,
     pub(crate) lines: usize,
     pub(crate) clients: usize,
     /// Requests a second, if they do not wait for answers.
@@ -166,7 +166,7 @@ pub(super) fn tell(options: &BenchOptions, facts: Facts, measurements: &[Measure
                 .copied()
                 .filter(|one| one.contender == name)
                 .collect();
-            let spread = |value: fn(&Measurement) -> f64| Spread::of(own.iter().map(|one| value(one)));
+            let spread = |value: fn(&Measurement) -> f64| Values::of(own.iter().map(|one| value(one)));
             let times = own
                 .iter()
                 .filter_map(|one| Some(one.rate / compared(&of_cell, one)?));
@@ -180,8 +180,8 @@ pub(super) fn tell(options: &BenchOptions, facts: Facts, measurements: &[Measure
                 spread(|one| one.rate).told(0),
                 spread(|one| one.p50_ms).told(1),
                 spread(|one| one.p99_ms).told(1),
-                Spread::of(times).told(2),
-                Spread::of(of_bound).told(0),
+                Values::of(times).told(2),
+                Values::of(of_bound).told(0),
                 spread(|one| one.server_us + one.postgres_us).told(0),
                 spread(|one| one.postgres_us).told(0),
                 spread(|one| one.log_bytes).told(0),
@@ -245,20 +245,24 @@ fn is_cluster(one: &Measurement) -> bool {
 }
 
 /// The median of some values, the least and the most.
-pub(super) struct Spread {
+pub(crate) struct Values {
     sorted: Vec<f64>,
 }
 
-impl Spread {
-    pub(super) fn of(values: impl Iterator<Item = f64>) -> Self {
+impl Values {
+    pub(crate) fn of(values: impl Iterator<Item = f64>) -> Self {
         let mut sorted: Vec<f64> = values.collect();
         sorted.sort_unstable_by(f64::total_cmp);
         Self { sorted }
     }
 
-    pub(super) fn median(&self) -> Option<f64> {
+    pub(crate) fn median(&self) -> Option<f64> {
         let (low, high) = (self.sorted.len().checked_sub(1)? / 2, self.sorted.len() / 2);
         Some(f64::midpoint(self.sorted[low], self.sorted[high]))
+    }
+
+    pub(crate) fn most(&self) -> Option<f64> {
+        self.sorted.last().copied()
     }
 
     /// Puts it into words, with so many decimals; nothing if there is nothing to tell.
@@ -325,7 +329,7 @@ mod tests {
     fn measured(contender: &str, round: usize, rate: f64) -> Measurement {
         let cell = Cell {
             work: WorkKind::Orders,
-            spread: Demand::Hot,
+            spread: Spread::Hot,
             lines: 1,
             clients: 64,
             offered: None,
@@ -357,7 +361,7 @@ mod tests {
 
     #[test]
     fn a_spread_is_told_by_its_median_and_its_ends() {
-        let told = |values: &[f64]| Spread::of(values.iter().copied()).told(1);
+        let told = |values: &[f64]| Values::of(values.iter().copied()).told(1);
         assert_eq!(told(&[]), "");
         assert_eq!(told(&[2.0]), "2.0");
         assert_eq!(told(&[3.0, 1.0]), "2.0 (1.0 to 3.0)");

@@ -86,14 +86,16 @@ impl Plan {
             model.node.base, model.node.slope, model.postgres.base, model.postgres.slope, model.log_bytes
         ));
         if !self.against.is_empty() {
-            let errors = model.errors(&Self::samples(&self.against, kind)?);
-            let percent = |part: Option<&f64>| part.map_or(0.0, |part| part * 100.0);
-            terminal::say(format_args!(
-                "against the other run: off by {:.0}% in the median, {:.0}% at most, of {} turns",
-                percent(errors.get(errors.len() / 2)),
-                percent(errors.last()),
-                errors.len()
-            ));
+            let samples = Self::samples(&self.against, kind)?;
+            let errors = model.errors(&samples);
+            if let (Some(median), Some(most)) = (errors.median(), errors.most()) {
+                terminal::say(format_args!(
+                    "against the other run: off by {:.0}% in the median, {:.0}% at most, of {} turns",
+                    100.0 * median,
+                    100.0 * most,
+                    samples.len()
+                ));
+            }
         }
         Ok(ExitCode::SUCCESS)
     }
