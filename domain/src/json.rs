@@ -6,9 +6,17 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value};
 
-/// A JSON object, held as its compact text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A JSON object, held as its compact text. Two are equal if they say the same, in whatever order.
+#[derive(Clone, Debug)]
 pub struct JsonObject(String);
+
+impl PartialEq for JsonObject {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0 || self.to_map() == other.to_map()
+    }
+}
+
+impl Eq for JsonObject {}
 
 /// Text that was not a JSON object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +33,14 @@ impl JsonObject {
     pub fn parse(text: &str) -> Result<Self, NotAnObject> {
         let map: Map<String, Value> = serde_json::from_str(text).map_err(|_| NotAnObject)?;
         Ok(Self::from(map))
+    }
+
+    /// Makes the object that `value` is as JSON.
+    pub fn of(value: &impl Serialize) -> Result<Self, NotAnObject> {
+        match serde_json::to_string(value) {
+            Ok(text) if text.starts_with('{') => Ok(Self(text)),
+            _ => Err(NotAnObject),
+        }
     }
 
     /// Returns the compact text.

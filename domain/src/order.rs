@@ -195,11 +195,8 @@ fn tells(kind: EventKind, payment: &Payment, reference: Option<&str>) -> ChangeE
     )
 }
 
-fn event(kind: EventKind, data: serde_json::Value) -> ChangeEvent {
-    let data = match data {
-        serde_json::Value::Object(map) => JsonObject::from(map),
-        _ => JsonObject::empty(),
-    };
+fn event(kind: EventKind, data: impl Serialize) -> ChangeEvent {
+    let data = JsonObject::of(&data).unwrap_or_default();
     ChangeEvent { kind, data }
 }
 

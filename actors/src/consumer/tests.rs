@@ -107,7 +107,7 @@ fn options() -> MailOptions {
 
 #[test]
 fn an_order_is_confirmed_to_have_arrived_with_its_lines_and_its_total() {
-    let change = order::placed(&order(), AT, Duration::from_mins(15));
+    let change = order::placed(order(), AT, Duration::from_mins(15));
     let placed = &change.events[0];
     let data = Value::Object(placed.data.to_map());
     let draft = order_mail::draft(&event(placed.kind, data), &order(), &user("Ada")).unwrap();

@@ -56,7 +56,7 @@ fn local_products(desk: &Desk, lines: &[WantedLine]) -> Result<Option<Vec<LocalP
 /// What the products of an order answered, in the order of its lines.
 #[derive(Default)]
 struct Held {
-    products: Vec<Product>,
+    products: Vec<Arc<Product>>,
     stock: Vec<(holdfast_domain::StockLevel, Hold)>,
     short: Vec<Shortage>,
     unknown: Vec<FieldError>,
@@ -141,7 +141,7 @@ impl Held {
             .ok_or(Fault::Lost)?
         {
             HoldAnswer::Held { product, base, hold } => {
-                self.products.push(Arc::unwrap_or_clone(product));
+                self.products.push(product);
                 self.stock.push((base, hold));
             }
             HoldAnswer::Short { product, available } => {
@@ -150,7 +150,7 @@ impl Held {
                     requested: units,
                     available,
                 });
-                self.products.push(Arc::unwrap_or_clone(product));
+                self.products.push(product);
             }
             HoldAnswer::NoSuchProduct => self.unknown.push(unknown_product(index)),
             HoldAnswer::Overloaded => return Err(Fault::Overloaded),
@@ -205,7 +205,13 @@ pub(super) fn record(order: &Order, operation: &Operation, state: OrderState) ->
 }
 
 /// Refuses an order and remembers it, so that its key never places one.
-async fn refuse(desk: &Desk, by: &By, new: &NewOrder, products: &[Product], refusal: Refusal) -> Outcome {
+async fn refuse(
+    desk: &Desk,
+    by: &By,
+    new: &NewOrder,
+    products: &[Arc<Product>],
+    refusal: Refusal,
+) -> Outcome {
     let expectless = NewOrder {
         expected_total: None,
         ..new.clone()

@@ -211,7 +211,7 @@ pub(super) async fn reserve_all(
 
 /// Makes the change that places the order as of now: waiting for the products costs no payment time.
 fn place_now(order: &Order, desk: &Desk) -> Change {
-    order::placed(order, desk.now(), desk.ports.payment_deadline())
+    order::placed(order.clone(), desk.now(), desk.ports.payment_deadline())
 }
 
 async fn write(

@@ -1,9 +1,8 @@
 //! Placing an order.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{borrow::Borrow, collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use super::{Change, Order, OrderLine, OrderStatus, event};
 use crate::{
@@ -106,7 +105,7 @@ impl NewOrder {
 /// [`Refusal::PriceChanged`]: the total is not the expected one.
 pub fn place(
     new: &NewOrder,
-    products: &[Product],
+    products: &[impl Borrow<Product>],
     at: Timestamp,
     payment_deadline: Duration,
 ) -> Result<Change, Refusal> {
@@ -130,19 +129,25 @@ pub fn place(
         updated_at: at,
         version: 1,
     };
-    Ok(placed(&order, at, payment_deadline))
+    Ok(placed(order, at, payment_deadline))
+}
+
+/// What the first event of an order tells.
+#[derive(Serialize)]
+struct Placed<'a> {
+    order: &'a Order,
 }
 
 /// Makes the change that places a priced order: its first event, and its time to be paid.
-pub fn placed(order: &Order, at: Timestamp, payment_deadline: Duration) -> Change {
+pub fn placed(order: Order, at: Timestamp, payment_deadline: Duration) -> Change {
     let order = Order {
         expires_at: Some(at.plus(payment_deadline)),
         created_at: at,
         updated_at: at,
         version: 1,
-        ..order.clone()
+        ..order
     };
-    let placed = event(EventKind::OrderPlaced, json!({ "order": order }));
+    let placed = event(EventKind::OrderPlaced, Placed { order: &order });
     let actor_id = Some(order.customer_id.0);
     Change {
         order,
@@ -153,11 +158,12 @@ pub fn placed(order: &Order, at: Timestamp, payment_deadline: Duration) -> Chang
     }
 }
 
-fn price(new: &NewOrder, products: &[Product]) -> Result<Vec<OrderLine>, Refusal> {
+fn price(new: &NewOrder, products: &[impl Borrow<Product>]) -> Result<Vec<OrderLine>, Refusal> {
     let mut errors = Vec::new();
     let mut lines = Vec::with_capacity(new.lines.len());
     for (index, wanted) in new.lines.iter().enumerate() {
-        let product = products.iter().find(|product| product.id == wanted.product_id);
+        let mut products = products.iter().map(Borrow::borrow);
+        let product = products.find(|product| product.id == wanted.product_id);
         let Some(product) = product.filter(|product| product.status == ProductStatus::Active) else {
             errors.push(FieldError::new(
                 format!("/lines/{index}/product_id"),
