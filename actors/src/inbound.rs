@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
-use tracing::{Instrument, field::Empty};
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
@@ -83,17 +83,17 @@ async fn handle(shared: &Shared, from: Uuid, frame: &[u8]) -> wire::Reply {
         // The sender knows more: this node may have been given the shard just now.
         shared.refresh_map().await;
     }
+    let caller = header.traceparent.as_deref().and_then(TraceParent::parse);
     let span = tracing::info_span!(
         "serve",
         otel.kind = "server",
         service = service.as_str(),
         shard = shard.0,
         %from,
-        trace_id = Empty,
+        trace_id = caller.map(TraceParent::trace_id),
     );
-    if let Some(caller) = header.traceparent.as_deref().and_then(TraceParent::parse) {
+    if let Some(caller) = caller {
         caller.adopt(&span);
-        span.record("trace_id", caller.trace_id());
     }
     let outcome = timeout_at(deadline, dispatch(shared, request, deadline))
         .instrument(span)

@@ -3,8 +3,10 @@
 //! Spans are those of `tracing`, and messages between local actors carry the sender's by themselves.
 //! What is here gives a span its place in a trace that began elsewhere, and names it to others.
 //!
-//! *Invariant*: a span has an identity only where the process has a subscriber that gives it one. Without
-//! it everything works the same and belongs to no trace.
+//! *Invariant*: a span has an identity only where the process has a subscriber that gives it one: that of
+//! `tracing_opentelemetry`, or [`Identities`]. Without it everything works the same and belongs to no trace.
+
+mod identities;
 
 use std::fmt;
 
@@ -14,6 +16,8 @@ use opentelemetry::{
 };
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+pub use identities::Identities;
 
 /// A place in a trace, as the header `traceparent` tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +45,11 @@ impl TraceParent {
 
     /// Returns where `span` stands.
     pub fn of(span: &Span) -> Option<Self> {
+        identities::of(span).or_else(|| Self::exported(span))
+    }
+
+    /// Returns where `span` stands for whoever exports it.
+    fn exported(span: &Span) -> Option<Self> {
         let context = span.context();
         let context = context.span().span_context().clone();
         context.is_valid().then(|| Self {
@@ -57,8 +66,10 @@ impl TraceParent {
 
     /// Makes `span`, which is new, a part of the trace: the work that this place asked for.
     pub fn adopt(self, span: &Span) {
-        // Fails only where spans have no identity, which is as well.
-        let _ = span.set_parent(Context::new().with_remote_span_context(self.context()));
+        if !identities::adopt(span, self) {
+            // Fails only where spans have no identity, which is as well.
+            let _ = span.set_parent(Context::new().with_remote_span_context(self.context()));
+        }
     }
 
     /// Notes beside `span` that it works for this place too.

@@ -2,6 +2,7 @@
 //! collector, if one is configured.
 
 mod admission;
+mod fields;
 mod traces;
 
 use std::io::{self, IsTerminal};
@@ -17,6 +18,7 @@ pub use traces::Traces;
 
 use crate::config::TelemetrySettings;
 use admission::Admission;
+use fields::SpanFields;
 
 /// The variable that filters: `info`, `holdfast_actors=debug`, and so on.
 const VARIABLE: &str = "HOLDFAST_LOG";
@@ -66,6 +68,9 @@ where
     if io::stderr().is_terminal() {
         logs.compact().boxed()
     } else {
-        logs.json().flatten_event(true).boxed()
+        logs.json()
+            .flatten_event(true)
+            .fmt_fields(SpanFields::default())
+            .boxed()
     }
 }

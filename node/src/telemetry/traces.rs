@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use holdfast_actors::trace::Identities;
 use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
@@ -34,15 +35,18 @@ const LAST_WITHIN: Duration = Duration::from_millis(400);
 /// Links of one span: a batch has as many as it has intents.
 const LINKS_MAX: u32 = 256;
 
-/// The export of a process's spans. Dropped, it sends what is left.
+/// The export of a process's spans, if there is one. Dropped, it sends what is left.
 #[derive(Debug)]
 pub struct Traces {
-    provider: SdkTracerProvider,
+    provider: Option<SdkTracerProvider>,
 }
 
 impl Traces {
     /// Starts to export. Must not be called on a runtime's thread.
     pub(super) fn start(settings: &TelemetrySettings, name: &str) -> anyhow::Result<Self> {
+        let Some(endpoint) = &settings.otlp_endpoint else {
+            return Ok(Self { provider: None });
+        };
         let resource = Resource::builder_empty()
             .with_service_name("holdfast")
             .with_attributes([
@@ -54,39 +58,44 @@ impl Traces {
             max_links_per_span: LINKS_MAX,
             ..SpanLimits::default()
         };
-        let builder = SdkTracerProvider::builder()
+        let provider = SdkTracerProvider::builder()
             .with_resource(resource)
-            .with_span_limits(limits);
-        let builder = match &settings.otlp_endpoint {
+            .with_span_limits(limits)
             // The id alone decides, not what the caller says that it does: a stranger must not be able
             // to have all its requests recorded, and all nodes have to decide alike.
-            Some(endpoint) => builder
-                .with_sampler(Sampler::TraceIdRatioBased(settings.sample_ratio))
-                .with_span_processor(processor(endpoint)?),
-            None => builder.with_sampler(Sampler::AlwaysOff),
-        };
+            .with_sampler(Sampler::TraceIdRatioBased(settings.sample_ratio))
+            .with_span_processor(processor(endpoint)?)
+            .build();
         Ok(Self {
-            provider: builder.build(),
+            provider: Some(provider),
         })
     }
 
-    /// Makes the layer that gives spans their identity.
-    pub(super) fn layer<S>(&self) -> impl Layer<S> + use<S>
+    /// Makes the layer that gives spans their identity, and exports them if
+    /// that is asked for.
+    pub(super) fn layer<S>(&self) -> Box<dyn Layer<S> + Send + Sync>
     where
-        S: Subscriber + for<'span> LookupSpan<'span>,
+        S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     {
+        let Some(provider) = &self.provider else {
+            return Identities.boxed();
+        };
         tracing_opentelemetry::layer()
-            .with_tracer(self.provider.tracer("holdfast"))
+            .with_tracer(provider.tracer("holdfast"))
             .with_location(false)
             .with_threads(false)
             .with_tracked_inactivity(false)
+            .boxed()
     }
 }
 
 impl Drop for Traces {
     fn drop(&mut self) {
         // Spans are no reason to end late, or in failure.
-        let _ = self.provider.shutdown_with_timeout(LAST_WITHIN);
+        let _ = self
+            .provider
+            .as_ref()
+            .map(|provider| provider.shutdown_with_timeout(LAST_WITHIN));
     }
 }
 
