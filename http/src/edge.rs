@@ -49,13 +49,16 @@ impl FromStr for Bearer {
     type Err = NotBearer;
 
     fn from_str(value: &str) -> Result<Self, NotBearer> {
-        match value.trim().split_once(' ') {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
-                Ok(Self(token.trim().to_owned()))
-            }
-            _ => Err(NotBearer),
-        }
+        token_of(value)
+            .map(|token| Self(token.to_owned()))
+            .ok_or(NotBearer)
     }
+}
+
+/// Returns the token that a header's value holds.
+fn token_of(value: &str) -> Option<&str> {
+    let (scheme, token) = value.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 impl Edge {
@@ -82,8 +85,7 @@ impl Edge {
     /// Returns whose token stands in `headers`, if it has been verified before.
     pub(crate) fn known(&self, headers: &HeaderMap) -> Option<Caller> {
         let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
-        let Bearer(token) = value.parse().ok()?;
-        self.0.tokens.known(&token)
+        self.0.tokens.known(token_of(value)?)
     }
 
     /// Returns the edge's settings.

@@ -109,10 +109,11 @@ impl EdgeService {
         B: Body + Unpin + Send + Sync + 'static,
         B::Error: Into<BoxError>,
     {
-        let measured = self.metrics.as_ref().map(|metrics| {
-            let found = self.table.find(request.method(), request.uri().path());
-            metrics.begin(request.method(), &found)
-        });
+        let found = self.table.find(request.method(), request.uri().path());
+        let measured = self
+            .metrics
+            .as_ref()
+            .map(|metrics| metrics.begin(request.method(), &found));
         let fresh = Uuid::now_v7();
         let id = RequestId::from_headers(request.headers(), fresh);
         let is_head = request.method() == Method::HEAD;
@@ -121,7 +122,7 @@ impl EdgeService {
         let (parts, body) = request.into_parts();
         let (body, leftover) = leftover::lend(body);
         let response = self
-            .serve(Request::from_parts(parts, body), peer, &id, fresh)
+            .serve(found, Request::from_parts(parts, body), peer, &id, fresh)
             .await;
         if let Some(leftover) = leftover.filter(|_| !waits) {
             leftover.discard().await;
@@ -139,12 +140,19 @@ impl EdgeService {
         if is_head { without_body(response) } else { response }
     }
 
-    async fn serve<B>(&self, mut request: Request<B>, peer: IpAddr, id: &RequestId, fresh: Uuid) -> Response
+    async fn serve<B>(
+        &self,
+        found: Found<'_>,
+        mut request: Request<B>,
+        peer: IpAddr,
+        id: &RequestId,
+        fresh: Uuid,
+    ) -> Response
     where
         B: Body + Send + Sync + 'static,
         B::Error: Into<BoxError>,
     {
-        let route = match self.table.find(request.method(), request.uri().path()) {
+        let route = match found {
             Found::Route(route) => route,
             Found::OtherMethods(allow) => return Problem::method_not_allowed(allow.clone()).into_response(),
             Found::Nothing => return Problem::not_found().into_response(),
