@@ -127,7 +127,9 @@ impl Client {
         operation: Option<&holdfast_domain::Operation>,
     ) -> Result<Done<T>, Error> {
         let written = Written::by(&request);
-        let outcome = crate::router::route(&self.shared, request, context, operation).await;
+        // Boxed: it is the larger part of every handler's future, which is moved whole through all that
+        // wraps a handler.
+        let outcome = Box::pin(crate::router::route(&self.shared, request, context, operation)).await;
         let reply = outcome.as_ref().ok().map(|done| &done.value);
         self.shared.caches.wrote(written, reply);
         let done = outcome?;

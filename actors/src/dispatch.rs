@@ -60,7 +60,8 @@ async fn ends_before(running: Running, deadline: Instant) -> bool {
 async fn work_to_the_end(shared: &Shared, request: Request, entry: Entry) -> Outcome {
     let shared = shared.clone();
     let work = async move {
-        let outcome = ask_shard(&shared, request).await;
+        // Boxed, for a task is moved on its way to the runtime.
+        let outcome = Box::pin(ask_shard(&shared, request)).await;
         drop(entry);
         outcome
     };
