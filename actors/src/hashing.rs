@@ -1,5 +1,7 @@
 //! Password hashing: argon2id, off the async threads, a bounded number at once.
 
+mod memory;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -7,10 +9,14 @@ use std::{
 
 use argon2::{
     Algorithm, Argon2, Params, Version,
-    password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
+    password_hash::{
+        PasswordHasher,
+        phc::{Output, PasswordHash},
+    },
 };
 use tokio::sync::Semaphore;
 
+use self::memory::Memory;
 use crate::metrics::HashingMetrics;
 
 /// How hard a password is to guess from its hash. The defaults are OWASP's.
@@ -66,6 +72,7 @@ pub enum HashingError {
 #[derive(Clone)]
 pub(crate) struct Hasher {
     argon2: Argon2<'static>,
+    memory: Arc<Memory>,
     running: Arc<Semaphore>,
     admitted: Arc<Semaphore>,
     patience: Duration,
@@ -82,6 +89,7 @@ impl Hasher {
         let decoy = hash(&argon2, &uuid::Uuid::from_bytes(rand::random()).to_string())?;
         Ok(Self {
             argon2,
+            memory: Arc::default(),
             running: Arc::new(Semaphore::new(options.threads.max(1))),
             admitted: Arc::new(Semaphore::new(options.threads.max(1) + options.waiting)),
             patience: options.patience,
@@ -101,11 +109,10 @@ impl Hasher {
         password: String,
         stored: Option<String>,
     ) -> Result<bool, HashingError> {
-        let decoy = Arc::clone(&self.decoy);
-        self.run(move |argon2| {
-            let expected = PasswordHash::new(stored.as_deref().unwrap_or(&decoy));
-            let expected = expected.map_err(|_| HashingError::Malformed)?;
-            let matches = argon2.verify_password(password.as_bytes(), &expected).is_ok();
+        let (decoy, memory) = (Arc::clone(&self.decoy), Arc::clone(&self.memory));
+        self.run(move |_| {
+            let expected = stored.as_deref().unwrap_or(&decoy);
+            let matches = matches(&password, expected, &memory).ok_or(HashingError::Malformed)?;
             Ok(matches && stored.is_some())
         })
         .await
@@ -155,9 +162,52 @@ fn hash(argon2: &Argon2<'static>, password: &str) -> Result<String, HashingError
     Ok(hash.to_string())
 }
 
+/// Tells whether a password has the hash that `expected` is, a PHC string; `None`: that is none of argon2.
+fn matches(password: &str, expected: &str, memory: &Memory) -> Option<bool> {
+    let expected = PasswordHash::new(expected).ok()?;
+    let (salt, hash) = (expected.salt?, expected.hash?);
+    let version = expected.version.map(Version::try_from).transpose().ok()?;
+    let argon2 = Argon2::new(
+        Algorithm::try_from(expected.algorithm.as_str()).ok()?,
+        version.unwrap_or_default(),
+        Params::try_from(&expected).ok()?,
+    );
+    let mut output = [0; Output::MAX_LENGTH];
+    let output = &mut output[..hash.len()];
+    let hashed = memory.lend(argon2.params().block_count(), |blocks| {
+        argon2.hash_password_into_with_memory(password.as_bytes(), &salt, output, blocks)
+    });
+    hashed.ok()?;
+    // Compared in constant time.
+    Some(Output::new(output).ok()? == hash)
+}
+
 #[cfg(test)]
 mod tests {
+    use argon2::password_hash::PasswordVerifier;
+
     use super::*;
+
+    #[test]
+    fn a_hash_is_verified_as_the_library_does_whatever_its_parameters_are() {
+        let memory = Memory::default();
+        for (algorithm, version, kib, passes) in [
+            (Algorithm::Argon2id, Version::V0x13, 64, 1),
+            (Algorithm::Argon2i, Version::V0x13, 16, 3),
+            (Algorithm::Argon2d, Version::V0x10, 128, 2),
+            (Algorithm::Argon2id, Version::V0x13, 32, 1),
+        ] {
+            let params = Params::new(kib, passes, 1, None).expect("sane");
+            let argon2 = Argon2::new(algorithm, version, params);
+            let stored = argon2.hash_password(b"correct horse").expect("hashes");
+            for password in ["correct horse", "battery staple"] {
+                let expected = argon2.verify_password(password.as_bytes(), &stored).is_ok();
+                assert_eq!(matches(password, &stored.to_string(), &memory), Some(expected));
+            }
+        }
+        assert_eq!(matches("correct horse", "$2b$12$abc", &memory), None);
+        assert_eq!(matches("correct horse", "", &memory), None);
+    }
 
     fn metrics() -> HashingMetrics {
         crate::metrics::Metrics::new().expect("distinct names").hashing
