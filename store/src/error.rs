@@ -6,6 +6,8 @@ use uuid::Uuid;
 
 mod classify;
 
+pub(crate) use classify::is_unexpected;
+
 /// A row that is not as a write expected it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]

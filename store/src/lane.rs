@@ -5,8 +5,10 @@ mod rows;
 
 pub use batch::{Batch, Committed, OrderExpected, OrderWrite, ReservationWrite, StockWrite};
 
+use sqlx::PgConnection;
+
 use self::rows::{EventRow, MovementRow, OperationRow, OrderRow, ReservationRow, StockRow};
-use crate::{Store, StoreError, cluster::LeaseColumns};
+use crate::{Store, StoreError, cluster::LeaseColumns, error::is_unexpected};
 
 impl Store {
     /// Commits a batch, all or nothing.
@@ -22,36 +24,11 @@ impl Store {
     /// rest of the batch may be sent again at once under a new batch id.
     /// [`StoreError::Rejected`]: the batch contradicts itself, or breaks a constraint of the schema.
     pub async fn lane_commit(&self, batch: &Batch) -> Result<Committed, StoreError> {
-        let leases = LeaseColumns::of(&batch.leases);
-        let stock: Vec<_> = batch.stock.iter().map(StockRow::from).collect();
-        let movements: Vec<_> = batch.movements.iter().map(MovementRow::from).collect();
-        let reservations: Vec<_> = batch.reservations.iter().map(ReservationRow::from).collect();
-        let orders: Vec<_> = batch
-            .orders
-            .iter()
-            .map(OrderRow::try_from)
-            .collect::<Result<_, _>>()?;
-        let events: Vec<_> = batch.events.iter().map(EventRow::from).collect();
-        let operations: Vec<_> = batch.operations.iter().map(OperationRow::from).collect();
+        let rows = Rows::of(batch)?;
         let outcome = self
-            .run_on_lane(async |c| {
-                sqlx::query_file_scalar!(
-                    "src/lane/lane_commit.sql",
-                    batch.batch_id,
-                    batch.node_id.0,
-                    batch.lane,
-                    &leases.services,
-                    &leases.shards,
-                    &leases.epochs,
-                    &stock as &[StockRow],
-                    &movements as &[MovementRow<'_>],
-                    &reservations as &[ReservationRow],
-                    &orders as &[OrderRow<'_>],
-                    &events as &[EventRow<'_>],
-                    &operations as &[OperationRow<'_>],
-                )
-                .fetch_one(c)
-                .await
+            .run_on_lane(async |c| match rows.commit(batch, Look::Briefly, c).await {
+                Err(error) if is_unexpected(&error) => rows.commit(batch, Look::Closely, c).await,
+                outcome => outcome,
             })
             .await?;
         match outcome.as_str() {
@@ -61,5 +38,61 @@ impl Store {
                 "lane_commit answered {other:?}"
             ))),
         }
+    }
+}
+
+/// How a commit looks at what is in its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    /// It finds that something is, which is the exception.
+    Briefly,
+    /// It tells what.
+    Closely,
+}
+
+/// A batch as the database's functions take it.
+struct Rows<'a> {
+    leases: LeaseColumns,
+    stock: Vec<StockRow>,
+    movements: Vec<MovementRow<'a>>,
+    reservations: Vec<ReservationRow>,
+    orders: Vec<OrderRow<'a>>,
+    events: Vec<EventRow<'a>>,
+    operations: Vec<OperationRow<'a>>,
+}
+
+impl<'a> Rows<'a> {
+    fn of(batch: &'a Batch) -> Result<Self, StoreError> {
+        let orders = batch.orders.iter().map(OrderRow::try_from);
+        Ok(Self {
+            leases: LeaseColumns::of(&batch.leases),
+            stock: batch.stock.iter().map(StockRow::from).collect(),
+            movements: batch.movements.iter().map(MovementRow::from).collect(),
+            reservations: batch.reservations.iter().map(ReservationRow::from).collect(),
+            orders: orders.collect::<Result<_, _>>()?,
+            events: batch.events.iter().map(EventRow::from).collect(),
+            operations: batch.operations.iter().map(OperationRow::from).collect(),
+        })
+    }
+
+    async fn commit(&self, batch: &Batch, look: Look, c: &mut PgConnection) -> sqlx::Result<String> {
+        sqlx::query_file_scalar!(
+            "src/lane/lane_commit.sql",
+            batch.batch_id,
+            batch.node_id.0,
+            batch.lane,
+            &self.leases.services,
+            &self.leases.shards,
+            &self.leases.epochs,
+            &self.stock as &[StockRow],
+            &self.movements as &[MovementRow<'_>],
+            &self.reservations as &[ReservationRow],
+            &self.orders as &[OrderRow<'_>],
+            &self.events as &[EventRow<'_>],
+            &self.operations as &[OperationRow<'_>],
+            look == Look::Closely,
+        )
+        .fetch_one(c)
+        .await
     }
 }

@@ -1,7 +1,7 @@
 //! Sorts what sqlx reports into what it says about the write.
 
 use serde::de::DeserializeOwned;
-use sqlx::postgres::PgDatabaseError;
+use sqlx::{error::DatabaseError, postgres::PgDatabaseError};
 
 use super::StoreError;
 
@@ -15,6 +15,16 @@ const DUPLICATE: &str = "HF003";
 const OPERATION_EXISTS: &str = "HF004";
 /// What the write is about does not exist.
 const NOT_FOUND: &str = "HF005";
+/// Rows are not as expected, and nobody looked which.
+const UNEXPECTED: &str = "HF006";
+/// A row with such a key is there.
+const UNIQUE_VIOLATION: &str = "23505";
+
+/// Tells whether a write met something that it did not expect, and should look at more closely.
+pub(crate) fn is_unexpected(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.is_some_and(|code| code == UNEXPECTED || code == UNIQUE_VIOLATION)
+}
 
 impl StoreError {
     /// Tells whether it is certain that nothing was written.
@@ -99,7 +109,7 @@ fn from_postgres(refusal: &PgDatabaseError) -> Option<Kind> {
         DUPLICATE => Kind::Typed(detail(refusal).map_or_else(|error| error, StoreError::Duplicate)),
         OPERATION_EXISTS => Kind::Typed(StoreError::OperationExists),
         NOT_FOUND => Kind::Typed(StoreError::NotFound),
-        "23505" => match refusal.constraint()? {
+        UNIQUE_VIOLATION => match refusal.constraint()? {
             "app_user_email_key" => Kind::Typed(StoreError::EmailTaken),
             "product_seller_sku" => Kind::Typed(StoreError::SkuTaken),
             _ => Kind::Rejected,

@@ -56,6 +56,37 @@ async fn many_orders_of_one_product_are_one_batch() {
 }
 
 #[tokio::test]
+async fn a_batch_that_meets_what_it_expects_is_not_looked_at_closely() {
+    let shop = Shop::open().await;
+    let mug = shop.product("MUG", 5).await;
+    let definition = "SELECT pg_get_functiondef('lane_commit_rows'::regproc)";
+    let mut connection = shop.database.connection().await;
+    let definition: String = sqlx::query_scalar(definition)
+        .fetch_one(&mut connection)
+        .await
+        .expect("reads");
+    let refusing = definition.replacen("BEGIN", "BEGIN RAISE EXCEPTION 'looked closely';", 1);
+    sqlx::raw_sql(sqlx::AssertSqlSafe(refusing))
+        .execute(&mut connection)
+        .await
+        .expect("replaces");
+
+    let mut draft = Draft::new(&shop);
+    draft.place("first-order", &[(mug.id, 1)]).await;
+    shop.store.lane_commit(&draft.batch).await.expect("commits");
+
+    let mut repeated = Draft::new(&shop);
+    repeated.place("first-order", &[(mug.id, 1)]).await;
+    let error = shop
+        .store
+        .lane_commit(&repeated.batch)
+        .await
+        .expect_err("refuses");
+    assert!(matches!(error, StoreError::Rejected(_)), "{error:?}");
+    shop.close().await;
+}
+
+#[tokio::test]
 async fn the_same_batch_sent_twice_is_committed_once() {
     let shop = Shop::open().await;
     let mug = shop.product("MUG", 5).await;
