@@ -196,7 +196,7 @@ fn tells(kind: EventKind, payment: &Payment, reference: Option<&str>) -> ChangeE
 }
 
 fn event(kind: EventKind, data: impl Serialize) -> ChangeEvent {
-    let data = JsonObject::of(&data).unwrap_or_default();
+    let data = JsonObject::of(&data).expect("what an event tells is an object");
     ChangeEvent { kind, data }
 }
 

@@ -23,7 +23,7 @@ pub(crate) struct OrderRequest {
     /// What is wanted; lines that repeat a product are added up.
     #[schema(min_items = 1, max_items = 100)]
     lines: Vec<LineRequest>,
-    /// Where it goes; any object of at most 16 KiB.
+    /// Where it goes; any object of at most 16 KiB and 32 levels.
     #[serde(default)]
     #[schema(value_type = Option<Object>, example = json!({"city": "Turin"}))]
     shipping_address: Option<JsonObject>,

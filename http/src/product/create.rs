@@ -41,7 +41,7 @@ pub(crate) struct ProductRequest {
     #[serde(default)]
     #[schema(value_type = schema::OpenProductStatusName, required = false)]
     status: Option<String>,
-    /// The seller's own data, at most 16 KiB.
+    /// The seller's own data, at most 16 KiB and 32 levels.
     #[serde(default)]
     #[schema(value_type = Option<Object>, example = json!({"colour": "blue"}))]
     attributes: Option<JsonObject>,
