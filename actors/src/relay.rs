@@ -32,7 +32,7 @@ pub use nats::{NatsOptions, NatsSettingError};
 
 use crate::node::Shared;
 
-/// How often it is looked for events, unless there were more than could be told at once.
+/// The shortest rest after a round that left nothing to be told.
 const POLL: Duration = Duration::from_millis(100);
 /// Events told at once.
 const BATCH: u32 = 1_000;
@@ -40,11 +40,14 @@ const BATCH: u32 = 1_000;
 const WINDOW: u32 = 5_000;
 /// Events of one shard told at once: none holds up the others.
 const BATCH_OF_SHARD: u32 = 250;
-/// The longest rest after a round that left more to be told.
+/// The longest rest after a round.
 const REST_MAX: Duration = Duration::from_millis(500);
-/// How much longer than a round of the node's own consumers the rest after it is. They share the
-/// database with whoever waits for an answer, and nobody waits for what they do.
-const OWN_REST: u32 = 4;
+/// How many times as long as a round of the node's own consumers the rest after it is, if it left events.
+/// They share the database with whoever waits for an answer, and nobody waits for what they do.
+const BACKLOG_REST: u32 = 4;
+/// And if it left none: such a round has its price however little it found. The busier the database is,
+/// the longer rounds take, the fewer there are, and the more each of them finds.
+const CAUGHT_UP_REST: u32 = 19;
 /// The first pause after a failure; the next ones are longer.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// The longest pause.
@@ -144,17 +147,17 @@ enum RelayError {
 ///
 /// With NATS, events go there, and from there to the node's own sink; without it they go to that one.
 pub(crate) async fn keep_relaying(shared: Shared) {
-    let (local, rest): (Arc<dyn EventSink>, u32) = match &shared.options.event_sink {
-        Some(sink) => (Arc::clone(sink), 0),
-        None => (Arc::new(OwnConsumers(shared.clone())), OWN_REST),
+    let (local, rests): (Arc<dyn EventSink>, bool) = match &shared.options.event_sink {
+        Some(sink) => (Arc::clone(sink), false),
+        None => (Arc::new(OwnConsumers(shared.clone())), true),
     };
     let work = async {
         match shared.options.nats.clone() {
             Some(options) => {
                 let nats = Arc::new(nats::Nats::connect(&shared, options, local).await);
-                tokio::join!(Relay::new(&shared, nats.clone(), 0).run(), nats.attend());
+                tokio::join!(Relay::new(&shared, nats.clone(), false).run(), nats.attend());
             }
-            None => Relay::new(&shared, local, rest).run().await,
+            None => Relay::new(&shared, local, rests).run().await,
         }
     };
     tokio::select! {
@@ -183,18 +186,18 @@ struct Relay {
     positions: HashMap<(Service, ShardId), RelayPosition>,
     /// Before this place everything has been told that is of these shards; no shards, nothing untold.
     all_told: EventPosition,
-    /// How many times as long as a round it rests when there is more to be told.
-    rest: u32,
+    /// Whether it leaves the database to others for a while after each round.
+    rests: bool,
 }
 
 impl Relay {
-    fn new(shared: &Shared, sink: Arc<dyn EventSink>, rest: u32) -> Self {
+    fn new(shared: &Shared, sink: Arc<dyn EventSink>, rests: bool) -> Self {
         Self {
             shared: shared.clone(),
             sink,
             positions: HashMap::new(),
             all_told: EventPosition::before(u64::MAX),
-            rest,
+            rests,
         }
     }
 
@@ -207,10 +210,10 @@ impl Relay {
                     if outage.ended() {
                         tracing::info!("events are relayed again");
                     }
-                    let rest = if is_more {
-                        (began.elapsed() * self.rest).min(REST_MAX)
-                    } else {
-                        POLL
+                    let rest = match (self.rests, is_more) {
+                        (true, _) => rest_of_own(began.elapsed(), is_more),
+                        (false, true) => Duration::ZERO,
+                        (false, false) => POLL,
                     };
                     tokio::time::sleep(rest).await;
                 }
@@ -349,6 +352,15 @@ impl Outage {
     }
 }
 
+/// Returns how long the relay to the node's own consumers rests after a round that took so long.
+fn rest_of_own(took: Duration, is_more: bool) -> Duration {
+    if is_more {
+        took.saturating_mul(BACKLOG_REST).min(REST_MAX)
+    } else {
+        took.saturating_mul(CAUGHT_UP_REST).clamp(POLL, REST_MAX)
+    }
+}
+
 /// Returns how long to wait after a number of failures in a row, with jitter: nodes that lost the
 /// same sink should not come back to it all at once.
 fn pause(failed: u32) -> Duration {
@@ -373,6 +385,17 @@ mod tests {
             assert!(outage.failed().1 >= PAUSE_MAX / 2);
             assert!(outage.ended() && !outage.ended());
         }
+    }
+
+    #[test]
+    fn longer_rounds_are_followed_by_longer_rests_up_to_a_bound() {
+        let (short, long) = (Duration::from_millis(1), Duration::from_millis(20));
+        assert_eq!(rest_of_own(short, false), POLL);
+        assert_eq!(rest_of_own(long, false), long * CAUGHT_UP_REST);
+        assert_eq!(rest_of_own(long, true), long * BACKLOG_REST);
+        assert!(rest_of_own(long, true) < rest_of_own(long, false));
+        assert_eq!(rest_of_own(Duration::MAX, true), REST_MAX);
+        assert_eq!(rest_of_own(Duration::MAX, false), REST_MAX);
     }
 
     #[test]
