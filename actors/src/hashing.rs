@@ -86,10 +86,11 @@ impl Hasher {
     /// Starts with nothing to do. Hashes once, for the decoy.
     pub(crate) fn new(options: HashingOptions, metrics: HashingMetrics) -> Result<Self, HashingError> {
         let argon2 = options.argon2()?;
+        let memory = Memory::of(argon2.params().block_count());
         let decoy = hash(&argon2, &uuid::Uuid::from_bytes(rand::random()).to_string())?;
         Ok(Self {
             argon2,
-            memory: Arc::default(),
+            memory: Arc::new(memory),
             running: Arc::new(Semaphore::new(options.threads.max(1))),
             admitted: Arc::new(Semaphore::new(options.threads.max(1) + options.waiting)),
             patience: options.patience,
@@ -112,8 +113,8 @@ impl Hasher {
         let (decoy, memory) = (Arc::clone(&self.decoy), Arc::clone(&self.memory));
         self.run(move |_| {
             let expected = stored.as_deref().unwrap_or(&decoy);
-            let matches = matches(&password, expected, &memory).ok_or(HashingError::Malformed)?;
-            Ok(matches && stored.is_some())
+            let is_right = matches(&password, expected, &memory).ok_or(HashingError::Malformed)?;
+            Ok(is_right && stored.is_some())
         })
         .await
     }
@@ -162,7 +163,7 @@ fn hash(argon2: &Argon2<'static>, password: &str) -> Result<String, HashingError
     Ok(hash.to_string())
 }
 
-/// Tells whether a password has the hash that `expected` is, a PHC string; `None`: that is none of argon2.
+/// Tells whether a password has the hash that `expected` is, a PHC string; `None`: it is not one of argon2.
 fn matches(password: &str, expected: &str, memory: &Memory) -> Option<bool> {
     let expected = PasswordHash::new(expected).ok()?;
     let (salt, hash) = (expected.salt?, expected.hash?);
@@ -174,9 +175,12 @@ fn matches(password: &str, expected: &str, memory: &Memory) -> Option<bool> {
     );
     let mut output = [0; Output::MAX_LENGTH];
     let output = &mut output[..hash.len()];
+    let password = password.as_bytes();
     let hashed = memory.lend(argon2.params().block_count(), |blocks| {
-        argon2.hash_password_into_with_memory(password.as_bytes(), &salt, output, blocks)
+        argon2.hash_password_into_with_memory(password, &salt, &mut *output, blocks)
     });
+    // One that was hashed under other settings has memory of its own.
+    let hashed = hashed.unwrap_or_else(|| argon2.hash_password_into(password, &salt, output));
     hashed.ok()?;
     // Compared in constant time.
     Some(Output::new(output).ok()? == hash)
@@ -190,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_hash_is_verified_as_the_library_does_whatever_its_parameters_are() {
-        let memory = Memory::default();
+        let memory = Memory::of(64);
         for (algorithm, version, kib, passes) in [
             (Algorithm::Argon2id, Version::V0x13, 64, 1),
             (Algorithm::Argon2i, Version::V0x13, 16, 3),

@@ -25,12 +25,26 @@ impl Store {
     /// [`StoreError::Rejected`]: the batch contradicts itself, or breaks a constraint of the schema.
     pub async fn lane_commit(&self, batch: &Batch) -> Result<Committed, StoreError> {
         let rows = Rows::of(batch)?;
-        let outcome = self
-            .run_on_lane(async |c| match rows.commit(batch, Look::Briefly, c).await {
-                Err(error) if is_unexpected(&error) => rows.commit(batch, Look::Closely, c).await,
-                outcome => outcome,
-            })
-            .await?;
+        let briefly = self
+            .run_on_lane(async |c| rows.commit(batch, Look::Briefly, c).await)
+            .await;
+        let outcome = match briefly {
+            Err(StoreError::Rejected(error)) if is_unexpected(&error) => {
+                let closely = self
+                    .run_on_lane(async |c| rows.commit(batch, Look::Closely, c).await)
+                    .await?;
+                if closely == "now" {
+                    // What stood in the way may have gone meanwhile. If this comes often, the two do not agree.
+                    tracing::warn!(
+                        batch = %batch.batch_id,
+                        error = &error as &dyn std::error::Error,
+                        "what was in a batch's way was not there when it was looked for"
+                    );
+                }
+                closely
+            }
+            outcome => outcome?,
+        };
         match outcome.as_str() {
             "now" => Ok(Committed::Now),
             "already" => Ok(Committed::Already),

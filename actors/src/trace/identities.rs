@@ -35,7 +35,7 @@ where
             span: random(),
             flags: 0,
         };
-        span.extensions_mut().insert(identity);
+        span.extensions_mut().replace(identity);
     }
 }
 

@@ -1,5 +1,5 @@
--- Commits a lane's batch: as what is expected of it (migrations/0026_lane_expected.sql), or looking closely at
--- what is in its way (migrations/0024_lane_rows.sql).
+-- Commits a lane's batch: taking for granted that nothing is in its way (migrations/0026_lane_expected.sql), or
+-- telling what is (migrations/0024_lane_rows.sql).
 SELECT CASE
     WHEN $13 THEN lane_commit_rows(
         p_batch => $1, p_node => $2, p_lane => $3,

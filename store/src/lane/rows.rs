@@ -1,4 +1,4 @@
-//! A batch as rows of the composite types that `lane_commit_rows` takes: field by field in the order of
+//! A batch as rows of the composite types that `lane_commit_expected` and `lane_commit_rows` take: field by field in the order of
 //! `migrations/0024_lane_rows.sql`.
 
 use holdfast_domain::{JsonObject, Movement};

@@ -40,7 +40,8 @@ const fn edit(function: &'static str, fragment: &'static str, instead: &'static 
     }
 }
 
-/// The function that commits batches.
+/// The function that commits batches in whose way something is. The other one refuses those, so that what this
+/// one lets pass is let pass.
 const LANE_COMMIT: &str = "lane_commit_rows";
 
 const FENCE: [Edit; 4] = [
