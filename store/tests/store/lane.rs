@@ -55,21 +55,26 @@ async fn many_orders_of_one_product_are_one_batch() {
     shop.close().await;
 }
 
+/// Has one of the lane's functions begin with `statement`.
+async fn begin_with(shop: &Shop, function: &str, statement: &str) {
+    let mut connection = shop.database.connection().await;
+    let definition: String = sqlx::query_scalar("SELECT pg_get_functiondef($1::regproc)")
+        .bind(function)
+        .fetch_one(&mut connection)
+        .await
+        .expect("reads");
+    let changed = definition.replacen("BEGIN", &format!("BEGIN {statement};"), 1);
+    sqlx::raw_sql(sqlx::AssertSqlSafe(changed))
+        .execute(&mut connection)
+        .await
+        .expect("replaces");
+}
+
 #[tokio::test]
 async fn a_batch_that_meets_what_it_expects_is_not_looked_at_closely() {
     let shop = Shop::open().await;
     let mug = shop.product("MUG", 5).await;
-    let definition = "SELECT pg_get_functiondef('lane_commit_rows'::regproc)";
-    let mut connection = shop.database.connection().await;
-    let definition: String = sqlx::query_scalar(definition)
-        .fetch_one(&mut connection)
-        .await
-        .expect("reads");
-    let refusing = definition.replacen("BEGIN", "BEGIN RAISE EXCEPTION 'looked closely';", 1);
-    sqlx::raw_sql(sqlx::AssertSqlSafe(refusing))
-        .execute(&mut connection)
-        .await
-        .expect("replaces");
+    begin_with(&shop, "lane_commit_rows", "RAISE EXCEPTION 'looked closely'").await;
 
     let mut draft = Draft::new(&shop);
     draft.place("first-order", &[(mug.id, 1)]).await;
@@ -86,6 +91,27 @@ async fn a_batch_that_meets_what_it_expects_is_not_looked_at_closely() {
         matches!(&error, StoreError::Rejected(why) if why.to_string().contains("looked closely")),
         "{error:?}"
     );
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn a_batch_in_whose_way_nothing_is_when_it_is_looked_at_closely_is_committed() {
+    let shop = Shop::open().await;
+    let mug = shop.product("MUG", 5).await;
+    let mistaken = "RAISE EXCEPTION 'rows are not as expected' USING ERRCODE = 'HF006'";
+    begin_with(&shop, "lane_commit_expected", mistaken).await;
+
+    let mut draft = Draft::new(&shop);
+    draft.place("first-order", &[(mug.id, 1)]).await;
+    assert_eq!(
+        shop.store.lane_commit(&draft.batch).await.expect("commits"),
+        Committed::Now
+    );
+    assert_eq!(
+        shop.store.lane_commit(&draft.batch).await.expect("answers"),
+        Committed::Already
+    );
+    assert_eq!(shop.stock(&mug).await.reserved, 1);
     shop.close().await;
 }
 
