@@ -74,3 +74,26 @@ where
             .boxed()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use holdfast_actors::trace::TraceParent;
+    use tracing::subscriber::with_default;
+
+    use super::*;
+
+    #[test]
+    fn spans_have_an_identity_though_nothing_is_exported() {
+        let traces = Traces::start(&TelemetrySettings::default(), "n1").unwrap();
+        let subscriber = tracing_subscriber::registry()
+            .with(Admission::of(EnvFilter::new("error")))
+            .with(logs())
+            .with(traces.layer());
+        with_default(subscriber, || {
+            let outer = tracing::info_span!("outer");
+            let inner = outer.in_scope(|| tracing::info_span!("inner"));
+            let trace = |span| TraceParent::of(span).unwrap().trace;
+            assert_eq!(trace(&outer), trace(&inner));
+        });
+    }
+}
