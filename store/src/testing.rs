@@ -21,10 +21,12 @@ use sqlx::{Connection, Executor, PgConnection};
 
 use crate::{Store, StoreOptions};
 
+mod events;
 mod programs;
 mod server;
 mod weaken;
 
+pub use events::events_of_owners;
 pub use weaken::{WeakenError, weaken};
 
 use programs::Programs;

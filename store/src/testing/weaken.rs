@@ -44,7 +44,7 @@ const fn edit(function: &'static str, fragment: &'static str, instead: &'static 
 /// one lets pass is let pass.
 const LANE_COMMIT: &str = "lane_commit_rows";
 
-const FENCE: [Edit; 4] = [
+const FENCE: [Edit; 5] = [
     edit("fence", " AND state IN ('active', 'draining') FOR SHARE", ""),
     edit("fence", "IF NOT FOUND THEN", "IF false THEN"),
     edit("fence", "IF FOUND THEN", "IF false THEN"),
@@ -54,6 +54,8 @@ const FENCE: [Edit; 4] = [
         "RETURN v_name;",
         "RETURN coalesce(v_name, 'superseded');",
     ),
+    // It keeps its sessions.
+    edit("node_sessions_end", " AND pid <> pg_backend_pid()", " AND false"),
 ];
 
 const VERSIONS: [Edit; 4] = [

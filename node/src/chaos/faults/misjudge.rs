@@ -9,54 +9,75 @@ use std::time::Duration;
 
 use anyhow::Context;
 use holdfast_domain::NodeId;
-use holdfast_store::HeartbeatConnection;
+use holdfast_store::testing::events_of_owners;
+use holdfast_store::{HeartbeatConnection, ShardRow};
 use nix::sys::signal::Signal;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
-use super::nodes::{Paused, partition};
+use super::nodes::{Paused, ways};
 use super::{Fault, Site};
+use crate::chaos::network::Flow;
 
-/// For how long nobody can tell the node.
+/// For how long no other node tells it, once it goes on.
 pub(super) const UNTOLD: Duration = Duration::from_millis(1_200);
 /// How long its successors may take to claim what it had.
 const CLAIMED_WITHIN: Duration = Duration::from_secs(5);
-/// How long they act on it before the node goes on.
-const HEAD_START: Duration = Duration::from_millis(300);
+/// How many events they commit before it goes on.
+const HEAD_START: i64 = 20;
+/// How long they may take to, if so much is asked of them.
+const HEAD_START_WITHIN: Duration = Duration::from_secs(3);
 const STATEMENT_LIMIT: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(20);
 
 /// Stops a node whose links are silent, declares it dead, and lets it go on
-/// when others have what it had.
+/// when others act on what it had.
 pub(super) async fn misjudge(site: &Site, fault: &Fault) -> anyhow::Result<()> {
-    let superseded = async {
+    let silence = site.network.block(ways(fault, site.names.len()), Flow::Held);
+    let done = async {
         let paused = Paused(site.signal(fault.node, Signal::SIGSTOP)?);
-        let victims = declare_dead(site, fault.node).await?;
-        timeout(CLAIMED_WITHIN, until_succeeded(site, &victims))
-            .await
-            .context("nobody takes over from a node that was declared dead")?;
-        sleep(HEAD_START).await;
+        supersede(site, fault.node).await?;
         drop(paused);
+        sleep(fault.lasts).await;
         Ok(())
     };
-    let silence = Fault {
-        cuts: false,
-        backwards: false,
-        ..fault.clone()
-    };
-    let (done, ()) = tokio::join!(superseded, partition(site, &silence));
+    let done = done.await;
+    site.network.release(silence);
     done
 }
 
-async fn declare_dead(site: &Site, node: usize) -> anyhow::Result<Vec<NodeId>> {
+/// Declares a node dead, and waits until others act on what it had.
+async fn supersede(site: &Site, node: usize) -> anyhow::Result<()> {
+    let victims = site.incarnations(node).await;
+    let mut had = site.store.map_load().await?.shards;
+    had.retain(|shard| shard.owner.is_some_and(|owner| victims.contains(&owner)));
+    declare_dead(site, &victims).await?;
+    timeout(CLAIMED_WITHIN, until_succeeded(site, &victims))
+        .await
+        .context("nobody takes over from a node that was declared dead")?;
+    // Without enough to do they have no head start, and nothing is noticed.
+    let _ = timeout(HEAD_START_WITHIN, until_told_of(site, &had)).await;
+    Ok(())
+}
+
+async fn declare_dead(site: &Site, victims: &[NodeId]) -> anyhow::Result<()> {
     let nobody = NodeId(Uuid::nil());
     let mut observer = HeartbeatConnection::connect(&site.database_url, nobody, STATEMENT_LIMIT).await?;
     let beats = observer.peers().await?;
-    let victims = site.incarnations(node).await;
     for beat in beats.iter().filter(|beat| victims.contains(&beat.node_id)) {
         site.store.node_declare_dead(beat.node_id, beat.seq).await?;
     }
-    Ok(victims)
+    Ok(())
+}
+
+/// Waits until the new owners of these shards have committed a few events.
+async fn until_told_of(site: &Site, shards: &[ShardRow]) {
+    while !events_of_owners(&site.database_url, shards)
+        .await
+        .is_ok_and(|events| events >= HEAD_START)
+    {
+        sleep(POLL).await;
+    }
 }
 
 /// Waits until none of these incarnations owns anything.

@@ -93,7 +93,7 @@ pub(super) async fn partition(site: &Site, fault: &Fault) {
 }
 
 /// The ways that a fault blocks.
-fn ways(fault: &Fault, nodes: usize) -> Vec<Way> {
+pub(super) fn ways(fault: &Fault, nodes: usize) -> Vec<Way> {
     let node = Place::Node(fault.node);
     let both = |one, other| [(one, other), (other, one)];
     match fault.kind {
