@@ -245,6 +245,35 @@ async fn an_order_keeps_what_its_products_were_when_it_was_placed() {
 }
 
 #[tokio::test]
+async fn an_address_that_is_too_deep_is_refused_by_name_and_changes_nothing() {
+    let cluster = Cluster::start(1).await;
+    let seller = cluster.seller("seller").await;
+    let mug = seller.lists("mug", 5).await;
+    let buyer = cluster.sign_up("buyer").await;
+    let nested = |depth| (1..depth).fold(json!({}), |inner, _| json!({ "a": inner }));
+    let ordered =
+        |address| json!({ "lines": [{ "product_id": mug, "quantity": 1 }], "shipping_address": address });
+    let placed = buyer.post("/v1/orders", ordered(nested(32))).await.expect(201);
+    let order = format!("/v1/orders/{}", placed["id"].as_str().expect("an id"));
+    let too_deep = [
+        buyer.post("/v1/orders", ordered(nested(33))).await,
+        buyer
+            .patch(&order, 1, json!({ "shipping_address": nested(33) }))
+            .await,
+    ];
+    for answer in too_deep {
+        let refused = answer.problem(422, "validation");
+        assert_eq!(refused["errors"][0]["field"], "/shipping_address", "{refused:#}");
+    }
+    let found = buyer.get_now(&order).await.expect(200);
+    assert_eq!(
+        (&found["version"], &found["shipping_address"]),
+        (&json!(1), &nested(32))
+    );
+    assert_eq!(seller.stock_of(&mug).await, (5, 1, 4));
+}
+
+#[tokio::test]
 async fn an_address_is_edited_until_the_first_shipment() {
     let cluster = Cluster::start(1).await;
     let seller = cluster.seller("seller").await;

@@ -6,19 +6,28 @@
 //! answers, and times each from when it was due, not from when there was a
 //! connection for it: a server that stands still is charged for all who would
 //! have come meanwhile.
+//!
+//! Clients are dealt out to as many threads as there are cores, each of which
+//! stays with its own: none wakes another one, and the generator takes less of
+//! the machine that it shares with what it measures.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::thread;
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use hdrhistogram::Histogram;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::{Request, StatusCode};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use tokio::task::JoinSet;
+use tokio::sync::oneshot;
+use tokio::task::{JoinSet, LocalSet};
 
 use super::client::Client;
 
@@ -147,27 +156,27 @@ impl Load {
         let start = Instant::now();
         let (from, until) = (start + self.warm_up, start + self.warm_up + self.duration);
         let sent = Arc::new(AtomicU64::new(0));
-        let mut clients = JoinSet::new();
-        for number in 0..self.clients {
-            let asking = Asking {
-                number,
-                client: Client::new(self.servers[number % self.servers.len()]),
-                work: Arc::clone(&work),
-                pace: self.pace,
-                sent: Arc::clone(&sent),
-                start,
-                from,
-                until,
-            };
-            clients.spawn(asking.run());
-        }
+        let clients = (0..self.clients).map(|number| Asking {
+            number,
+            client: Client::new(self.servers[number % self.servers.len()]),
+            work: Arc::clone(&work),
+            pace: self.pace,
+            sent: Arc::clone(&sent),
+            start,
+            from,
+            until,
+        });
+        let parts = deal_out(clients, thread::available_parallelism()?.get())
+            .into_iter()
+            .map(|clients| ask_on_a_thread(clients, self.duration))
+            .collect::<anyhow::Result<Vec<_>>>()?;
         tokio::time::sleep_until(from.into()).await;
         begun();
         tokio::time::sleep_until(until.into()).await;
         ended();
         let mut tally = Tally::new(self.duration);
-        while let Some(part) = clients.join_next().await {
-            tally.add(&part?);
+        for part in parts {
+            tally.add(&part.await.context("clients have stopped")??);
         }
         if let Pace::Open(rate) = self.pace {
             let unsent = due_before(rate, self.warm_up + self.duration).saturating_sub(sent.load(Relaxed));
@@ -175,6 +184,53 @@ impl Load {
         }
         Ok(tally)
     }
+}
+
+/// Deals clients out to so many threads. In blocks: neighbours may ask different servers.
+fn deal_out<T>(clients: impl ExactSizeIterator<Item = T>, threads: usize) -> Vec<Vec<T>> {
+    let each = clients.len().div_ceil(threads).max(1);
+    let mut dealt: Vec<Vec<T>> = Vec::new();
+    for client in clients {
+        match dealt.last_mut() {
+            Some(last) if last.len() < each => last.push(client),
+            _ => dealt.push(vec![client]),
+        }
+    }
+    dealt
+}
+
+/// Has clients ask on a thread of their own, which ends with them.
+fn ask_on_a_thread(
+    clients: Vec<Asking>,
+    elapsed: Duration,
+) -> anyhow::Result<oneshot::Receiver<anyhow::Result<Tally>>> {
+    let (done, tally) = oneshot::channel();
+    let work = move || {
+        // Nobody waits for it any more if this fails.
+        let _ = done.send(ask(clients, elapsed));
+    };
+    thread::Builder::new().name("clients".to_owned()).spawn(work)?;
+    Ok(tally)
+}
+
+/// Has clients ask, all on this thread.
+fn ask(clients: Vec<Asking>, elapsed: Duration) -> anyhow::Result<Tally> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let tally = Rc::new(RefCell::new(Tally::new(elapsed)));
+    let asking = async {
+        let mut tasks = JoinSet::new();
+        for client in clients {
+            tasks.spawn_local(client.run(Rc::clone(&tally)));
+        }
+        while let Some(ended) = tasks.join_next().await {
+            ended?;
+        }
+        anyhow::Ok(())
+    };
+    runtime.block_on(LocalSet::new().run_until(asking))?;
+    Ok(tally.replace(Tally::new(elapsed)))
 }
 
 /// How many requests of an open load are due in its first `time`.
@@ -201,8 +257,7 @@ struct Asking {
 }
 
 impl Asking {
-    async fn run(mut self) -> Tally {
-        let mut tally = Tally::new(self.until - self.from);
+    async fn run(mut self, tally: Rc<RefCell<Tally>>) {
         let mut dice = SmallRng::from_os_rng();
         while let Some(due) = self.next_due().await {
             let request = self.work.request(self.number, &mut dice);
@@ -215,10 +270,10 @@ impl Asking {
                 Pace::Open(_) => due >= self.from,
             };
             if counts {
-                tally.note(&*self.work, answer, now.saturating_duration_since(due));
+                let took = now.saturating_duration_since(due);
+                tally.borrow_mut().note(&*self.work, answer, took);
             }
         }
-        tally
     }
 
     /// Waits until the next request is due; `None` when the load is over.
@@ -282,6 +337,13 @@ mod tests {
         let tally = load.run(Arc::new(Anything), || {}, || {}).await.expect("runs");
         assert_eq!((tally.latencies.len(), tally.failed), (0, 20));
         closing.abort();
+    }
+
+    #[test]
+    fn clients_are_dealt_out_evenly_and_none_is_left() {
+        assert_eq!(deal_out(0..5, 2), [vec![0, 1, 2], vec![3, 4]]);
+        assert_eq!(deal_out(0..1, 4), [[0]]);
+        assert_eq!(deal_out(0..0, 4), Vec::<Vec<i32>>::new());
     }
 
     #[test]
