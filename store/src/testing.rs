@@ -26,7 +26,7 @@ mod programs;
 mod server;
 mod weaken;
 
-pub use events::events_of_owners;
+pub use events::until_told_by_owners;
 pub use weaken::{WeakenError, weaken};
 
 use programs::Programs;

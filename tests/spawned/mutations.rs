@@ -62,9 +62,10 @@ fn a_missing_fence_is_noticed() {
     let mutation = Mutation {
         guard: "fence",
         options: "--seconds 16 --faults misjudge --nodes 2 --clients 16 --rate 150",
-        // Neither silence on its links nor its next heartbeat must tell a node at once that it was declared dead.
+        // Neither silence on its links nor its next heartbeat must tell a node at once that it was
+        // declared dead.
         variables: &[
-            ("HOLDFAST_LINK__SILENT_AFTER", "8s"),
+            ("HOLDFAST_LINK__SILENT_AFTER", "15s"),
             ("HOLDFAST_MEMBERSHIP__HEARTBEAT", "1s"),
             ("HOLDFAST_MEMBERSHIP__SUSPECT_AFTER", "4s"),
         ],

@@ -107,7 +107,9 @@ impl Fault {
             }
             FaultKind::SlowDisk => format!("Postgres: flushes take 100 ms for {seconds:.1} s"),
             #[cfg(feature = "fault-points")]
-            FaultKind::Misjudge => format!("{node}: declared dead, and cut off for {seconds:.1} s"),
+            FaultKind::Misjudge => {
+                format!("{node}: declared dead, and not told for {seconds:.1} s after it goes on")
+            }
             FaultKind::Rolling => "every node: SIGTERM, one after the other".to_owned(),
             FaultKind::Upgrade => format!("{node}: SIGTERM, back as the other release"),
             FaultKind::Clock => {

@@ -54,7 +54,7 @@ const FENCE: [Edit; 5] = [
         "RETURN v_name;",
         "RETURN coalesce(v_name, 'superseded');",
     ),
-    // It keeps its sessions.
+    // It keeps its sessions: their end hides the loss from most of its writes.
     edit("node_sessions_end", " AND pid <> pg_backend_pid()", " AND false"),
 ];
 
@@ -108,7 +108,7 @@ const MANY_ORDERS_OF_A_KEY: &str = "
     CREATE INDEX ON operation (principal, route, key);";
 
 /// Takes away the guards that `guards` lacks: what [`Model`](crate::model::Model) skips without them is
-/// skipped in the migrated database at `url`.
+/// skipped in the migrated database at `url`. With the fence goes the end of a dead node's sessions.
 ///
 /// # Errors
 /// [`WeakenError::OutOfDate`]: nothing has changed.

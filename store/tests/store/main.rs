@@ -17,4 +17,5 @@ mod orders;
 mod seed;
 mod sessions;
 mod shop;
+mod told;
 mod weakened;

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use holdfast_domain::NodeId;
-use holdfast_store::testing::events_of_owners;
-use holdfast_store::{HeartbeatConnection, ShardRow};
+use holdfast_store::HeartbeatConnection;
+use holdfast_store::testing::until_told_by_owners;
 use nix::sys::signal::Signal;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
@@ -55,8 +55,9 @@ async fn supersede(site: &Site, node: usize) -> anyhow::Result<()> {
     timeout(CLAIMED_WITHIN, until_succeeded(site, &victims))
         .await
         .context("nobody takes over from a node that was declared dead")?;
+    let told = until_told_by_owners(&site.database_url, &had, HEAD_START);
     // Without enough to do they have no head start, and nothing is noticed.
-    let _ = timeout(HEAD_START_WITHIN, until_told_of(site, &had)).await;
+    timeout(HEAD_START_WITHIN, told).await.unwrap_or(Ok(()))?;
     Ok(())
 }
 
@@ -68,16 +69,6 @@ async fn declare_dead(site: &Site, victims: &[NodeId]) -> anyhow::Result<()> {
         site.store.node_declare_dead(beat.node_id, beat.seq).await?;
     }
     Ok(())
-}
-
-/// Waits until the new owners of these shards have committed a few events.
-async fn until_told_of(site: &Site, shards: &[ShardRow]) {
-    while !events_of_owners(&site.database_url, shards)
-        .await
-        .is_ok_and(|events| events >= HEAD_START)
-    {
-        sleep(POLL).await;
-    }
 }
 
 /// Waits until none of these incarnations owns anything.
