@@ -186,17 +186,17 @@ impl Load {
     }
 }
 
-/// Deals clients out to so many threads. In blocks: neighbours may ask different servers.
-fn deal_out<T>(clients: impl ExactSizeIterator<Item = T>, threads: usize) -> Vec<Vec<T>> {
-    let each = clients.len().div_ceil(threads).max(1);
-    let mut dealt: Vec<Vec<T>> = Vec::new();
-    for client in clients {
-        match dealt.last_mut() {
-            Some(last) if last.len() < each => last.push(client),
-            _ => dealt.push(vec![client]),
-        }
-    }
-    dealt
+/// Deals clients out to so many threads, or as many as there are clients. In blocks: neighbours may ask different
+/// servers.
+fn deal_out<T>(mut clients: impl ExactSizeIterator<Item = T>, threads: usize) -> Vec<Vec<T>> {
+    let threads = threads.min(clients.len());
+    (1..=threads)
+        .rev()
+        .map(|left| {
+            let share = clients.len().div_ceil(left);
+            clients.by_ref().take(share).collect()
+        })
+        .collect()
 }
 
 /// Has clients ask on a thread of their own, which ends with them.
@@ -342,6 +342,7 @@ mod tests {
     #[test]
     fn clients_are_dealt_out_evenly_and_none_is_left() {
         assert_eq!(deal_out(0..5, 2), [vec![0, 1, 2], vec![3, 4]]);
+        assert_eq!(deal_out(0..5, 4), [vec![0, 1], vec![2], vec![3], vec![4]]);
         assert_eq!(deal_out(0..1, 4), [[0]]);
         assert_eq!(deal_out(0..0, 4), Vec::<Vec<i32>>::new());
     }
