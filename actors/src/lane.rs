@@ -13,6 +13,7 @@ mod intent;
 mod queue;
 #[cfg(test)]
 mod tests;
+mod thread;
 
 use std::{
     sync::Arc,
@@ -28,6 +29,7 @@ use uuid::Uuid;
 
 pub(crate) use intent::{Intent, LaneError, OperationIntent, Remembered, StockIntent};
 pub(crate) use queue::{BatchEnd, LaneIdentity, LaneLimits, LaneQueue};
+pub(crate) use thread::LaneThread;
 
 use crate::{clock::PgClock, metrics::Metrics, product::Hold, trace::TraceParent};
 
@@ -155,6 +157,7 @@ impl Actor for Lane {
         message: LaneMessage,
         queue: &mut LaneQueue<Ticket>,
     ) -> Result<(), ActorProcessingErr> {
+        let mut settled = Vec::new();
         match message {
             LaneMessage::Submit(intent, ticket) => {
                 if let Err(ticket) = queue.submit(*intent, ticket) {
@@ -162,11 +165,7 @@ impl Actor for Lane {
                     ticket.settle(Err(LaneError::Overloaded));
                 }
             }
-            LaneMessage::Ended(end) => {
-                for (ticket, settled) in queue.ended(&end) {
-                    ticket.settle(settled);
-                }
-            }
+            LaneMessage::Ended(end) => settled = queue.ended(&end),
             LaneMessage::Barrier(passed) if queue.is_idle() => {
                 let _ = passed.send(());
             }
@@ -184,22 +183,40 @@ impl Actor for Lane {
             }
             LaneMessage::Failed => return Err("the task that committed has failed".into()),
         }
-        let batch_id = holdfast_domain::id::uuid_v7(self.clock.now(), rand::random());
-        if let Some(batch) = queue.next_batch(batch_id) {
-            let waited = queue.in_flight().map(|ticket| ticket.submitted_at.elapsed());
-            self.metrics.lane.sent(waited);
-            let (store, metrics) = (self.store.clone(), self.metrics.clone());
-            let span = batch_span(batch_id, &queue.traces());
-            let committing = commit_batch(store, batch, myself.clone(), metrics).instrument(span);
-            let committing = tokio::spawn(committing);
-            tokio::spawn(async move {
-                if committing.await.is_err() {
-                    let _ = myself.send_message(LaneMessage::Failed);
-                }
-            });
+        if queue.is_due() {
+            self.send(&myself, queue);
+            if !settled.is_empty() {
+                // Mostly the batch is on its way then: Postgres works on it while callers of the last one are told.
+                tokio::task::yield_now().await;
+            }
+        }
+        for (ticket, settled) in settled {
+            ticket.settle(settled);
         }
         self.metrics.lane.waiting(queue.waiting());
         Ok(())
+    }
+}
+
+impl Lane {
+    /// Sends the next batch.
+    fn send(&self, myself: &ActorRef<LaneMessage>, queue: &mut LaneQueue<Ticket>) {
+        let batch_id = holdfast_domain::id::uuid_v7(self.clock.now(), rand::random());
+        let Some(batch) = queue.next_batch(batch_id) else {
+            return;
+        };
+        let waited = queue.in_flight().map(|ticket| ticket.submitted_at.elapsed());
+        self.metrics.lane.sent(waited);
+        let (store, metrics) = (self.store.clone(), self.metrics.clone());
+        let span = batch_span(batch_id, &queue.traces());
+        let committing = commit_batch(store, batch, myself.clone(), metrics).instrument(span);
+        let committing = tokio::spawn(committing);
+        let myself = myself.clone();
+        tokio::spawn(async move {
+            if committing.await.is_err() {
+                let _ = myself.send_message(LaneMessage::Failed);
+            }
+        });
     }
 }
 

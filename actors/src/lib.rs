@@ -5,7 +5,8 @@
 //! # Supervision
 //! ```text
 //! Root                     one for a node; replaces what fails below it
-//! |- Lane                  group commit: one batch in flight, what queues meanwhile is the next
+//! |- Lane                  group commit, on a thread of its own: one batch in flight, what queues
+//! |                        meanwhile is the next
 //! |- Membership            heartbeats, suspicion, claims, hand-over
 //! |- relay                 a task: tells the events of owned shards to NATS or to the node's own sink
 //! |- ShardSupervisor       one for an owned shard; forgets entities that end

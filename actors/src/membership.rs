@@ -27,7 +27,7 @@ use tokio::sync::Semaphore;
 pub(crate) use self::core::Event;
 use self::core::{Claim, Config, HandOver, MembershipCore};
 pub(crate) use isolation::is_majority;
-pub(crate) use pulse::Pulse;
+pub(crate) use pulse::{Pulse, Runtime};
 
 use crate::node::Shared;
 

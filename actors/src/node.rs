@@ -30,6 +30,7 @@ use crate::{
     consumer::Consumers,
     hashing::Hasher,
     inbound::Requests,
+    lane::LaneThread,
     link::{Link, LinkError, LinkOptions},
     mail::MailError,
     membership::heartbeat,
@@ -72,8 +73,8 @@ pub enum StartError {
          run `holdfast migrate` while no node runs"
     )]
     FeedAhead,
-    /// The thread for heartbeats could not be started.
-    #[error("the thread for heartbeats could not be started")]
+    /// A thread could not be started: the one for heartbeats, or the lane's.
+    #[error("a thread could not be started")]
     Thread(#[source] std::io::Error),
 }
 
@@ -127,6 +128,7 @@ impl Node {
         let consumers = Consumers::new(node_id, store.clone(), options.mail.as_ref())?;
 
         let requests = Arc::new(Requests::default());
+        let lane_thread = LaneThread::start(&options.name).map_err(StartError::Thread)?;
         let mut link_options = LinkOptions::new(
             options.name.clone(),
             node_id.0,
@@ -162,6 +164,7 @@ impl Node {
         let parts = Parts {
             store,
             clock,
+            lane_thread,
             link,
             hasher,
             metrics,
@@ -321,8 +324,8 @@ impl Node {
         self.shared.shards.close_all();
         self.root.kill();
         // Postgres ends what it has received; the others notice a death by the lack of connections.
-        let store = self.shared.store.clone();
-        tokio::spawn(async move { store.close().await });
+        let shared = self.shared.clone();
+        tokio::spawn(async move { shared.store.close().await });
     }
 
     /// Stops or resumes the node's heartbeats, while everything else goes on: to others it looks as a

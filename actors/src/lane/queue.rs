@@ -132,6 +132,11 @@ impl<T> LaneQueue<T> {
         self.waiting.is_empty() && self.in_flight.is_none()
     }
 
+    /// Tells whether there is a next batch to make.
+    pub(crate) fn is_due(&self) -> bool {
+        self.in_flight.is_none() && !self.waiting.is_empty()
+    }
+
     /// Counts the intents that wait for the next batch.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.len()
@@ -166,7 +171,7 @@ impl<T> LaneQueue<T> {
     ///
     /// `batch_id` must be new: it is by which a repeated commit is recognised.
     pub(crate) fn next_batch(&mut self, batch_id: Uuid) -> Option<Batch> {
-        if self.in_flight.is_some() || self.waiting.is_empty() {
+        if !self.is_due() {
             return None;
         }
         let most = self.alone.take().unwrap_or(self.limits.batch_intents).max(1);

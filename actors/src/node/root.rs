@@ -7,7 +7,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{Ended, Shared, upkeep};
 use crate::{
     lane::{Lane, LaneIdentity, LaneLimits},
-    membership::Membership,
+    membership::{Membership, Runtime},
 };
 
 /// Products whose counters a lane remembers between batches.
@@ -33,7 +33,7 @@ pub(crate) struct Children {
     lane: ActorCell,
     membership: ActorCell,
     /// Work beside the actors; ends with the root.
-    _tasks: [AbortOnDropHandle<()>; 3],
+    _tasks: [AbortOnDropHandle<()>; 4],
 }
 
 impl Actor for Root {
@@ -45,11 +45,14 @@ impl Actor for Root {
         self.shared.set_root(myself.get_cell());
         let lane = self.spawn_lane(myself.get_cell()).await?;
         let membership = self.spawn_membership(myself.get_cell()).await?;
-        let ticking = self.shared.clone();
+        let (ticking, lane_ticking) = (self.shared.clone(), self.shared.clone());
         let tasks = [
             tokio::spawn(upkeep::keep_up(self.shared.clone())),
             tokio::spawn(upkeep::keep_relaying(self.shared.clone())),
-            tokio::spawn(async move { ticking.pulse.keep_ticking().await }),
+            tokio::spawn(async move { ticking.pulse.keep_ticking(Runtime::Main).await }),
+            self.shared
+                .lane_thread
+                .spawn(async move { lane_ticking.pulse.keep_ticking(Runtime::Lane).await }),
         ];
         Ok(Children {
             lane,
@@ -112,7 +115,11 @@ impl Root {
             },
             metrics: self.shared.metrics.clone(),
         };
-        let (lane, _) = Actor::spawn_linked(None, lane, (), root).await?;
+        let spawned = self
+            .shared
+            .lane_thread
+            .spawn(Actor::spawn_linked(None, lane, (), root));
+        let (lane, _) = spawned.await??;
         self.shared.set_lane(lane.clone());
         Ok(lane.get_cell())
     }

@@ -26,7 +26,7 @@ use crate::{
     feed::Feed,
     hashing::Hasher,
     in_progress::InProgress,
-    lane::LaneMessage,
+    lane::{LaneMessage, LaneThread},
     link::{Link, Peer},
     map::ShardMap,
     membership::{self, Pulse},
@@ -48,6 +48,8 @@ pub(crate) struct Inner {
     pub(crate) options: NodeOptions,
     pub(crate) store: Store,
     pub(crate) clock: Arc<PgClock>,
+    /// Outlives the lane, so that its connections can be closed in good order.
+    pub(crate) lane_thread: LaneThread,
     pub(crate) link: Link,
     pub(crate) hasher: Hasher,
     pub(crate) access: AccessView,
@@ -82,6 +84,7 @@ pub(crate) struct Inner {
 pub(super) struct Parts {
     pub(super) store: Store,
     pub(super) clock: Arc<PgClock>,
+    pub(super) lane_thread: LaneThread,
     pub(super) link: Link,
     pub(super) hasher: Hasher,
     pub(super) metrics: Metrics,
@@ -94,6 +97,7 @@ impl Inner {
         let Parts {
             store,
             clock,
+            lane_thread,
             link,
             hasher,
             metrics,
@@ -109,6 +113,7 @@ impl Inner {
             options,
             store,
             clock,
+            lane_thread,
             link,
             hasher,
             metrics,
