@@ -7,8 +7,8 @@
 //! connection for it: a server that stands still is charged for all who would
 //! have come meanwhile.
 //!
-//! Clients are dealt out to as many threads as there are cores, each of which
-//! stays with its own: none wakes another one, and the generator takes less of
+//! Clients are dealt out to as many threads as there are cores at most, and each
+//! thread stays with its own: none wakes another one, and the generator takes less of
 //! the machine that it shares with what it measures.
 
 use std::cell::RefCell;

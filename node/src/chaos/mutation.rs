@@ -13,7 +13,7 @@ pub(crate) const OPEN_GATE: &str = "HOLDFAST_TEST_OPEN_GATE";
 /// A guard that is taken away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Mutation {
-    /// A superseded node's writes are taken.
+    /// A superseded node's writes are taken, and its sessions are not ended.
     Fence,
     /// Stock and reservations are written whatever version they are at.
     Versions,
