@@ -78,7 +78,7 @@ impl Store {
         key: &OperationKey,
     ) -> Result<Option<StoredOperation>, StoreError> {
         let row = self
-            .run(async |c| {
+            .run_by_key(async |c| {
                 sqlx::query!(
                     r#"SELECT fingerprint, outcome::text AS "outcome!"
                        FROM operation WHERE principal = $1 AND route = $2 AND key = $3"#,

@@ -33,6 +33,18 @@ const TRUSTED_IDLE: Duration = Duration::from_millis(500);
 /// Connections for batches. The pool tries one that comes back, or closes it if its answer is missing:
 /// meanwhile the next batch takes the other.
 const LANE_CONNECTIONS: u32 = 2;
+
+/// Connections for what is found by key, which takes a fraction of a millisecond: at most, and fewer of few.
+const KEYED_CONNECTIONS: u32 = 4;
+
+/// What is found by key is found by an index, whatever was in the tables when it was planned.
+const BY_INDEX: [(&str, &str); 5] = [
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_bitmapscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+];
 /// How long an answer may take beyond what Postgres allows its statement.
 const ANSWER_GRACE: Duration = Duration::from_secs(1);
 
@@ -106,6 +118,9 @@ pub struct Store {
     /// For batches: few connections keep warm what a commit needs, and whoever reads much cannot hold a
     /// commit up.
     lane: PgPool,
+    /// For statements that find rows by key: planned once for each connection, as that takes longer than
+    /// to find them.
+    keyed: PgPool,
     options: StoreOptions,
     tally: Arc<figures::Tally>,
 }
@@ -123,20 +138,24 @@ impl Store {
             // was made for an empty shop must not serve a full one. Functions that find all by key say otherwise themselves.
             ("plan_cache_mode", "force_custom_plan"),
         ]);
-        let pool = pool_options(
-            &options,
-            options.max_connections.saturating_sub(LANE_CONNECTIONS).max(1),
-        )
-        .connect_with(connect_options.clone())
-        .await
-        .map_err(StoreError::Unavailable)?;
+        let keyed = (options.max_connections / 4).clamp(1, KEYED_CONNECTIONS);
+        let others = options.max_connections.saturating_sub(LANE_CONNECTIONS + keyed);
+        let pool = pool_options(&options, others.max(1))
+            .connect_with(connect_options.clone())
+            .await
+            .map_err(StoreError::Unavailable)?;
         // Whoever commits no batch never opens one. Its one statement needs no plan for the values at hand:
         // these are whole tables.
-        let lane = pool_options(&options, LANE_CONNECTIONS)
-            .connect_lazy_with(connect_options.options([("plan_cache_mode", "force_generic_plan")]));
+        let lane = pool_options(&options, LANE_CONNECTIONS).connect_lazy_with(
+            connect_options
+                .clone()
+                .options([("plan_cache_mode", "force_generic_plan")]),
+        );
+        let keyed = pool_options(&options, keyed).connect_lazy_with(connect_options.options(BY_INDEX));
         Ok(Self {
             pool,
             lane,
+            keyed,
             options,
             tally: Arc::default(),
         })
@@ -207,6 +226,7 @@ impl Store {
     /// Closes all connections, once their statements have ended.
     pub async fn close(&self) {
         self.lane.close().await;
+        self.keyed.close().await;
         self.pool.close().await;
     }
 
@@ -217,7 +237,17 @@ impl Store {
         &self,
         statement: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
     ) -> Result<T, StoreError> {
-        self.run_on(&self.pool, statement).await
+        // Boxed: getting a connection takes 4 kB, which all that may lead to a statement would be as large as,
+        // and most of what a node does for a request never comes to one.
+        Box::pin(self.run_on(&self.pool, statement)).await
+    }
+
+    /// Does the same for a statement that finds its rows by key, and is planned without their values.
+    pub(crate) async fn run_by_key<T>(
+        &self,
+        statement: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
+    ) -> Result<T, StoreError> {
+        Box::pin(self.run_on(&self.keyed, statement)).await
     }
 
     /// Does the same on a connection of the lane's.
@@ -225,7 +255,7 @@ impl Store {
         &self,
         statement: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
     ) -> Result<T, StoreError> {
-        self.run_on(&self.lane, statement).await
+        Box::pin(self.run_on(&self.lane, statement)).await
     }
 
     async fn run_on<T>(

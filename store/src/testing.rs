@@ -22,11 +22,13 @@ use sqlx::{Connection, Executor, PgConnection};
 use crate::{Store, StoreOptions};
 
 mod events;
+mod plans;
 mod programs;
 mod server;
 mod weaken;
 
 pub use events::until_told_by_owners;
+pub use plans::plans_by_key;
 pub use weaken::{WeakenError, weaken};
 
 use programs::Programs;

@@ -82,7 +82,7 @@ impl Store {
     /// Reads a session.
     pub async fn session(&self, session_id: SessionId) -> Result<Option<Session>, StoreError> {
         let row = self
-            .run(async |c| {
+            .run_by_key(async |c| {
                 select_sessions!("WHERE session_id = $1", session_id.0)
                     .fetch_optional(c)
                     .await

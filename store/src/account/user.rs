@@ -164,7 +164,7 @@ impl Store {
     /// Finds an account by its address.
     pub async fn user_by_email(&self, email: &Email) -> Result<Option<User>, StoreError> {
         let row = self
-            .run(async |c| {
+            .run_by_key(async |c| {
                 select_users!("WHERE email = $1", email.as_str())
                     .fetch_optional(c)
                     .await
@@ -177,7 +177,7 @@ impl Store {
     /// Reads an account with its password's hash.
     pub async fn credentials(&self, user_id: UserId) -> Result<Option<Credentials>, StoreError> {
         let row = self
-            .run(async |c| {
+            .run_by_key(async |c| {
                 select_users!("WHERE user_id = $1", user_id.0)
                     .fetch_optional(c)
                     .await

@@ -177,7 +177,7 @@ impl Store {
     pub async fn products(&self, product_ids: &[ProductId]) -> Result<Vec<StockedProduct>, StoreError> {
         let ids: Vec<Uuid> = product_ids.iter().map(|id| id.0).collect();
         let rows = self
-            .run(async |c| {
+            .run_by_key(async |c| {
                 sqlx::query!(
                     r#"SELECT product_id, seller_id, sku, name, description, price_minor, currency, status,
                               attributes AS "attributes: Json<JsonObject>", low_stock_threshold, created_at,

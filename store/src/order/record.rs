@@ -152,7 +152,7 @@ impl Store {
     /// Reads an order's row, whatever its state.
     pub async fn order_record(&self, order_id: OrderId) -> Result<Option<OrderRecord>, StoreError> {
         let row = self
-            .run(async |c| {
+            .run_by_key(async |c| {
                 select_orders!("WHERE order_id = $1", order_id.0)
                     .fetch_optional(c)
                     .await
@@ -168,7 +168,7 @@ impl Store {
         key: &OperationKey,
     ) -> Result<Option<OrderRecord>, StoreError> {
         let row = self
-            .run(async |c| {
+            .run_by_key(async |c| {
                 select_orders!(
                     "WHERE customer_id = $1 AND operation_key = $2",
                     customer_id.0,
@@ -184,7 +184,7 @@ impl Store {
     /// Returns an order as it was when it was placed, from its first event.
     pub async fn placed_snapshot(&self, order_id: OrderId) -> Result<Option<Order>, StoreError> {
         let order = self
-            .run(async |c| {
+            .run_by_key(async |c| {
                 sqlx::query_scalar!(
                     r#"SELECT data -> 'order' AS "order!: Json<Order>" FROM event
                        WHERE aggregate = 'order' AND subject = $1 AND kind = 'order.placed'"#,
@@ -205,7 +205,7 @@ impl Store {
         provider: PaymentProvider,
         reference: &str,
     ) -> Result<bool, StoreError> {
-        self.run(async |c| {
+        self.run_by_key(async |c| {
             sqlx::query_scalar!(
                 r#"SELECT EXISTS (
                        SELECT FROM event
@@ -230,7 +230,7 @@ impl Store {
         order_id: OrderId,
         payment_id: PaymentId,
     ) -> Result<Option<String>, StoreError> {
-        self.run(async |c| {
+        self.run_by_key(async |c| {
             sqlx::query_scalar!(
                 r#"SELECT data ->> 'reference' AS "name!" FROM event
                    WHERE aggregate = 'order' AND subject = $1

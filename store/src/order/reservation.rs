@@ -51,7 +51,7 @@ impl Store {
     /// Lists an order's reservations, by product id.
     pub async fn reservations_of(&self, order_id: OrderId) -> Result<Vec<Reservation>, StoreError> {
         let rows = self
-            .run(async |c| {
+            .run_by_key(async |c| {
                 sqlx::query_as!(
                     ReservationRow,
                     "SELECT order_id, product_id, seller_id, quantity, round, shipped, released

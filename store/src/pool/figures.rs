@@ -45,9 +45,11 @@ impl Tally {
 impl Store {
     /// Tells how busy the pool is, without asking the database.
     pub fn pool_figures(&self) -> PoolFigures {
+        let pools = [&self.pool, &self.lane, &self.keyed];
+        let idle: usize = pools.iter().map(|pool| pool.num_idle()).sum();
         PoolFigures {
-            connections: self.pool.size() + self.lane.size(),
-            idle: u32::try_from(self.pool.num_idle() + self.lane.num_idle()).unwrap_or(u32::MAX),
+            connections: pools.iter().map(|pool| pool.size()).sum(),
+            idle: u32::try_from(idle).unwrap_or(u32::MAX),
             max: self.options.max_connections,
             acquired: self.tally.acquired.load(Relaxed),
             failed: self.tally.failed.load(Relaxed),

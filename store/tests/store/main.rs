@@ -14,6 +14,7 @@ mod lane;
 mod migrations;
 mod model;
 mod orders;
+mod plans;
 mod seed;
 mod sessions;
 mod shop;
