@@ -16,6 +16,7 @@
 
 mod counters;
 mod flights;
+mod known;
 mod lists;
 mod outbox;
 mod products;
@@ -32,6 +33,7 @@ use tokio::sync::Notify;
 use crate::command::{Changed, News, ProductCommand, Reply, Request};
 use counters::Counters;
 pub use counters::{CacheCounters, CacheStats};
+pub use known::KnownProduct;
 use outbox::Outbox;
 
 pub(crate) use lists::{ListKey, Lists};

@@ -30,7 +30,7 @@ pub use holdfast_store::{
 
 pub use cluster::{ClusterView, Health, NodeView, ShardView};
 
-pub use crate::feed::EventStream;
+pub use crate::{cache::KnownProduct, feed::EventStream};
 
 /// How fresh a read has to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -115,7 +115,8 @@ async fn ask_shard(shared: &Shared, request: Request) -> Outcome {
         Admission::Moved => return Err(not_owner(shared, service, shard_id)),
         Admission::TurnedAway => return Err(Fault::Draining),
     };
-    let outcome = ask_entity(shared, &shard, request).await;
+    // Boxed: it is the larger part of three tasks' futures, which are moved whole.
+    let outcome = Box::pin(ask_entity(shared, &shard, request)).await;
     // What was committed has passed the fence. A refusal may rest on memory alone.
     if matches!(&outcome, Ok(answer) if answer.result.is_err()) && !shared.is_current() {
         return Err(Fault::NotOwner {

@@ -47,12 +47,21 @@ impl Reply {
         version: i64,
         body: impl FnOnce() -> T,
     ) -> Result<Self, Problem> {
+        Self::versioned_as(condition, version, || written(&body()))
+    }
+
+    /// Answers a conditional GET by a body that may have been written before.
+    pub(crate) fn versioned_as(
+        condition: &IfNoneMatch,
+        version: i64,
+        body: impl FnOnce() -> Result<Bytes, Problem>,
+    ) -> Result<Self, Problem> {
         let reply = if condition.has(version) {
             let mut response = Response::default();
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             Self(response)
         } else {
-            Self::ok(&body())?
+            Self::of(StatusCode::OK, JSON, body()?)
         };
         // A cache may keep it, but asks every time; that is what the ETag is for.
         Ok(reply
@@ -62,11 +71,7 @@ impl Reply {
 
     /// Answers `status` with `body` as JSON.
     pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Result<Self, Problem> {
-        let bytes = serde_json::to_vec(body).map_err(|error| {
-            tracing::error!(%error, "an answer could not be written as JSON");
-            Problem::internal()
-        })?;
-        Ok(Self::of(status, JSON, bytes))
+        Ok(Self::of(status, JSON, written(body)?))
     }
 
     /// Answers `status` with a body of any type.
@@ -121,4 +126,13 @@ impl Reply {
     pub(crate) fn into_response(self) -> Response {
         self.0
     }
+}
+
+/// Writes a body as JSON.
+pub(crate) fn written(body: &impl Serialize) -> Result<Bytes, Problem> {
+    let bytes = serde_json::to_vec(body).map_err(|error| {
+        tracing::error!(%error, "an answer could not be written as JSON");
+        Problem::internal()
+    })?;
+    Ok(bytes.into())
 }

@@ -9,11 +9,10 @@ use std::{
 };
 
 use holdfast_domain::{Product, ProductId, id::SHARD_COUNT};
-use holdfast_store::StockedProduct;
 use moka::{notification::RemovalCause, ops::compute::Op, sync::Cache};
 
 use super::{
-    CacheOptions,
+    CacheOptions, KnownProduct,
     counters::Counters,
     flights::{Demand, Flights, Landed},
     is_public,
@@ -30,7 +29,7 @@ pub(super) const ENTRY_SHARE: u64 = 64;
 #[derive(Clone, Debug)]
 pub(crate) enum FromOwner {
     /// The product.
-    Found(Arc<StockedProduct>),
+    Found(Arc<KnownProduct>),
     /// There is none.
     Absent,
     /// Nobody could be asked.
@@ -41,7 +40,7 @@ pub(crate) enum FromOwner {
 #[derive(Clone, Debug)]
 pub(crate) enum FromDatabase {
     /// The product.
-    Found(Arc<StockedProduct>),
+    Found(Arc<KnownProduct>),
     /// There is none.
     Absent,
     /// It could not be asked; why, for the log.
@@ -51,7 +50,7 @@ pub(crate) enum FromDatabase {
 /// A product that may be served for a while.
 #[derive(Clone, Debug)]
 struct Kept {
-    found: Arc<StockedProduct>,
+    found: Arc<KnownProduct>,
     /// Before its owner or the database was asked.
     asked: Tick,
 }
@@ -59,7 +58,7 @@ struct Kept {
 /// A product, and for how long it may have been out of date when it was asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct Aged {
-    pub(crate) found: Arc<StockedProduct>,
+    pub(crate) found: Arc<KnownProduct>,
     pub(crate) staleness_ms: u64,
 }
 
@@ -121,7 +120,7 @@ impl Products {
     }
 
     /// Returns a product that is kept, young enough, and `is_enough` for who asks.
-    pub(crate) fn get(&self, id: ProductId, is_enough: impl Fn(&StockedProduct) -> bool) -> Option<Aged> {
+    pub(crate) fn get(&self, id: ProductId, is_enough: impl Fn(&KnownProduct) -> bool) -> Option<Aged> {
         let kept = self.kept.as_ref()?.get(&id);
         let hit = kept.and_then(|kept| {
             let now = self.ticks.now();
@@ -198,7 +197,7 @@ impl Products {
 
     /// Keeps what was asked for at `asked`, unless something newer is kept. Called by a flight, and
     /// only if nothing was outdated since.
-    fn keep(&self, found: &Arc<StockedProduct>, asked: Tick) {
+    fn keep(&self, found: &Arc<KnownProduct>, asked: Tick) {
         let Some(cache) = &self.kept else { return };
         let may_be_kept = is_public(found.product.status) && bytes(found) <= self.entry_max;
         cache.entry(found.product.id).and_compute_with(|entry| {
@@ -236,7 +235,7 @@ impl Products {
 
     /// First what is on its way, then what is kept: in between, nothing that was on its way before
     /// can be kept any more.
-    fn drop_if(&self, id: ProductId, is_old: impl Fn(&StockedProduct) -> bool) {
+    fn drop_if(&self, id: ProductId, is_old: impl Fn(&KnownProduct) -> bool) {
         let Some(cache) = &self.kept else { return };
         self.from_owner.outdate(&id);
         self.from_database.outdate(&id);
@@ -275,8 +274,12 @@ impl Products {
 }
 
 /// Returns what an entry takes, in bytes, about.
-fn bytes(found: &StockedProduct) -> usize {
-    OVERHEAD_BYTES + size_of::<Kept>() + size_of::<StockedProduct>() + text_bytes(&found.product)
+fn bytes(found: &KnownProduct) -> usize {
+    OVERHEAD_BYTES
+        + size_of::<Kept>()
+        + size_of::<KnownProduct>()
+        + text_bytes(&found.product)
+        + found.body_room()
 }
 
 /// Returns what a product's texts take.

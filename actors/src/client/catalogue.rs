@@ -7,13 +7,13 @@ use holdfast_domain::{
     access::{may_edit_product, may_see_product},
     product::ProductPatch,
 };
-use holdfast_store::{Page, PageRequest, ProductFilter, ProductKey, ProductSort, StockedProduct, StoreError};
+use holdfast_store::{Page, PageRequest, ProductFilter, ProductKey, ProductSort, StoreError};
 use tokio::time::timeout;
 
 use super::{Client, Freshness, Read};
 use crate::{
     Error,
-    cache::{FromDatabase, FromOwner, ListKey, sees_only_active},
+    cache::{FromDatabase, FromOwner, KnownProduct, ListKey, sees_only_active},
     command::{
         Adjusted, Adjustment, By, CallContext, Done, Mutation, NewProduct, ProductCommand, Request,
         StockTarget,
@@ -53,11 +53,9 @@ impl Client {
         viewer: Option<&Caller>,
         id: ProductId,
         freshness: Freshness,
-    ) -> Result<Read<Product>, Error> {
-        let read = self
-            .product_and_stock(context, viewer, id, freshness, |found| found.product.version)
-            .await?;
-        Ok(read.map(|found| Arc::unwrap_or_clone(found).product))
+    ) -> Result<Read<Arc<KnownProduct>>, Error> {
+        self.product_and_stock(context, viewer, id, freshness, |found| found.product.version)
+            .await
     }
 
     /// Reads the counters of a product that `viewer` may see.
@@ -83,10 +81,10 @@ impl Client {
         viewer: Option<&Caller>,
         id: ProductId,
         freshness: Freshness,
-        version: impl Fn(&StockedProduct) -> i64,
-    ) -> Result<Read<Arc<StockedProduct>>, Error> {
+        version: impl Fn(&KnownProduct) -> i64,
+    ) -> Result<Read<Arc<KnownProduct>>, Error> {
         let is_enough =
-            |found: &StockedProduct| freshness.min_version.is_none_or(|least| version(found) >= least);
+            |found: &KnownProduct| freshness.min_version.is_none_or(|least| version(found) >= least);
         let near = if freshness.linearizable {
             None
         } else if self.shared.caches.products.is_enabled() && sees_only_active(viewer) {
@@ -116,8 +114,8 @@ impl Client {
         &self,
         context: &CallContext,
         id: ProductId,
-        is_enough: impl Fn(&StockedProduct) -> bool,
-    ) -> Result<Option<Read<Arc<StockedProduct>>>, Error> {
+        is_enough: impl Fn(&KnownProduct) -> bool,
+    ) -> Result<Option<Read<Arc<KnownProduct>>>, Error> {
         let products = &self.shared.caches.products;
         if let Some(kept) = products.get(id, is_enough) {
             return Ok(Some(Read {
@@ -160,7 +158,7 @@ impl Client {
         &self,
         context: &CallContext,
         id: ProductId,
-    ) -> Result<Option<Arc<StockedProduct>>, Error> {
+    ) -> Result<Option<Arc<KnownProduct>>, Error> {
         let context = CallContext {
             budget: context.budget.min(OWNER_PATIENCE),
             ..context.clone()
@@ -171,7 +169,7 @@ impl Client {
         {
             Ok(done) => {
                 let (product, stock) = done.value;
-                Ok(Some(Arc::new(StockedProduct { product, stock })))
+                Ok(Some(Arc::new(KnownProduct::new(product, stock))))
             }
             Err(Error::Unavailable { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -183,13 +181,13 @@ impl Client {
         &self,
         context: &CallContext,
         id: ProductId,
-    ) -> Result<Arc<StockedProduct>, Error> {
+    ) -> Result<Arc<KnownProduct>, Error> {
         let store = self.shared.store.clone();
         let reading = self.shared.caches.products.ask_database(id, move || {
             let store = store.clone();
             async move {
                 match store.product(id).await {
-                    Ok(Some(found)) => FromDatabase::Found(Arc::new(found)),
+                    Ok(Some(found)) => FromDatabase::Found(Arc::new(found.into())),
                     Ok(None) => FromDatabase::Absent,
                     Err(error) => FromDatabase::Failed(not_read(error)),
                 }

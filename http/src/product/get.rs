@@ -7,7 +7,7 @@ use warp::{Filter, http::Method};
 use super::ProductBody;
 use crate::{
     edge::Edge,
-    reply::Reply,
+    reply::{Reply, written},
     request::{IfNoneMatch, RequestContext, context, freshness, if_none_match},
     route::{Answer, Route, path_of},
 };
@@ -52,6 +52,8 @@ pub(crate) async fn get(
         .shop()
         .product(&edge.call(&context), viewer.as_ref(), id, freshness)
         .await?;
-    let version = read.value.version;
-    Ok(Reply::versioned(&condition, version, || ProductBody::from(read.value))?.stale_by(read.staleness_ms))
+    let known = read.value;
+    let body = || known.body(|product| written(&ProductBody::from(product.clone())));
+    let reply = Reply::versioned_as(&condition, known.product.version, body)?;
+    Ok(reply.stale_by(read.staleness_ms))
 }

@@ -1,3 +1,4 @@
+use bytes::Bytes;
 use holdfast_domain::{JsonObject, Money, ProductStatus, Sku, StockLevel, Timestamp, UserId};
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -19,7 +20,7 @@ fn id(number: u128) -> ProductId {
     ProductId(Uuid::from_u128(number))
 }
 
-fn stocked(number: u128, version: i64, stock_version: i64) -> Arc<StockedProduct> {
+fn stocked(number: u128, version: i64, stock_version: i64) -> Arc<KnownProduct> {
     let product_id = id(number);
     let at = Timestamp::from_unix_micros(0);
     let product = Product {
@@ -42,17 +43,28 @@ fn stocked(number: u128, version: i64, stock_version: i64) -> Arc<StockedProduct
         reserved: 0,
         version: stock_version,
     };
-    Arc::new(StockedProduct { product, stock })
+    Arc::new(KnownProduct::new(product, stock))
 }
 
-fn with_status(found: &StockedProduct, status: ProductStatus) -> Arc<StockedProduct> {
-    let mut found = found.clone();
-    found.product.status = status;
-    Arc::new(found)
+fn with_status(found: &KnownProduct, status: ProductStatus) -> Arc<KnownProduct> {
+    let product = Product {
+        status,
+        ..found.product.clone()
+    };
+    Arc::new(KnownProduct::new(product, found.stock))
+}
+
+fn described(number: u128, bytes: usize) -> Arc<KnownProduct> {
+    let found = stocked(number, 1, 1);
+    let product = Product {
+        description: "x".repeat(bytes),
+        ..found.product.clone()
+    };
+    Arc::new(KnownProduct::new(product, found.stock))
 }
 
 /// Asks an owner that says this at once.
-async fn told(products: &Arc<Products>, found: &Arc<StockedProduct>) -> Told {
+async fn told(products: &Arc<Products>, found: &Arc<KnownProduct>) -> Told {
     let found = Arc::clone(found);
     let id = found.product.id;
     products
@@ -70,7 +82,7 @@ fn versions(products: &Products, number: u128) -> Option<(i64, i64)> {
 /// Asks an owner that is asked now and whose answer arrives when it is let go.
 async fn on_its_way(
     products: &Arc<Products>,
-    found: Arc<StockedProduct>,
+    found: Arc<KnownProduct>,
 ) -> (oneshot::Sender<()>, tokio::task::JoinHandle<Told>) {
     let (asked, is_asked) = oneshot::channel();
     let (go, gone) = oneshot::channel();
@@ -214,12 +226,8 @@ async fn when_anything_may_have_changed_its_owners_shards_are_dropped_and_no_oth
 async fn many_products_stay_within_the_bytes_that_were_given() {
     let room = 256 << 10;
     let products = products(room, HOUR);
-    let mut large = (*stocked(1, 1, 1)).clone();
-    large.product.description = "x".repeat(1_000);
     for number in 0..2_000 {
-        let mut found = large.clone();
-        found.product.id = id(number);
-        told(&products, &Arc::new(found)).await;
+        told(&products, &described(number, 1_000)).await;
         let (_, bytes) = products.size();
         assert!(bytes <= room / 4 * 3, "{bytes} after {number}");
     }
@@ -232,9 +240,8 @@ async fn many_products_stay_within_the_bytes_that_were_given() {
 async fn what_would_take_much_of_the_room_alone_is_not_kept() {
     let room = 64 << 10;
     let products = products(room, HOUR);
-    let mut large = (*stocked(1, 1, 1)).clone();
-    large.product.description = "x".repeat(usize::try_from(room / ENTRY_SHARE).expect("it fits"));
-    told(&products, &Arc::new(large)).await;
+    let large = described(1, usize::try_from(room / ENTRY_SHARE).expect("it fits"));
+    told(&products, &large).await;
     assert_eq!(versions(&products, 1), None);
 }
 
@@ -261,4 +268,21 @@ async fn a_read_that_must_see_the_latest_is_kept_for_those_who_need_not() {
         .await;
     assert!(matches!(answer, FromDatabase::Found(_)));
     assert_eq!(versions(&products, 1), Some((3, 3)));
+}
+
+#[test]
+fn a_body_is_written_once_and_one_that_failed_again() {
+    let known = stocked(1, 1, 1);
+    assert_eq!(known.body(|_| Err("no")), Err("no"));
+    let write = |product: &Product| Ok::<_, &str>(Bytes::from(product.name.clone()));
+    assert_eq!(known.body(write), Ok(Bytes::from("Mug")));
+    assert_eq!(known.body(|_| Err("asked again")), Ok(Bytes::from("Mug")));
+}
+
+#[test]
+fn a_body_that_takes_more_than_its_room_is_told_and_not_kept() {
+    let known = stocked(1, 1, 1);
+    let large = Bytes::from(vec![b'x'; known.body_room() + 1]);
+    assert_eq!(known.body(|_| Ok::<_, ()>(large.clone())), Ok(large));
+    assert_eq!(known.body(|_| Err(())), Err(()));
 }

@@ -1,8 +1,13 @@
 //! Products and stock.
 
+use std::sync::Arc;
+
 use holdfast_actors::{
     Error,
-    client::{Freshness, Page, PageRequest, ProductFilter, ProductKey, ProductPosition, ProductSort, Read},
+    client::{
+        Freshness, KnownProduct, Page, PageRequest, ProductFilter, ProductKey, ProductPosition, ProductSort,
+        Read,
+    },
     command::{Adjusted, Adjustment, CallContext, Done, Mutation, NewProduct, StockTarget},
 };
 use holdfast_domain::{
@@ -28,8 +33,8 @@ impl Shop {
         _: Option<&Caller>,
         id: ProductId,
         freshness: Freshness,
-    ) -> Result<Read<Product>, Error> {
-        self.read(freshness, product(id))
+    ) -> Result<Read<Arc<KnownProduct>>, Error> {
+        self.read(freshness, Arc::new(KnownProduct::new(product(id), level(id))))
     }
 
     pub(crate) async fn stock(
