@@ -8,6 +8,7 @@
 //! Postgres has answered. Nothing is ever told from memory.
 
 mod assembly;
+mod barrier;
 mod blame;
 mod intent;
 mod queue;
@@ -20,13 +21,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use holdfast_domain::StockLevel;
+use holdfast_domain::{ProductId, StockLevel};
 use holdfast_store::{Batch, Store};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
 use tracing::{Instrument, Span};
 use uuid::Uuid;
 
+pub(crate) use barrier::Barriers;
 pub(crate) use intent::{Intent, LaneError, OperationIntent, Remembered, StockIntent};
 pub(crate) use queue::{BatchEnd, LaneIdentity, LaneLimits, LaneQueue};
 pub(crate) use thread::LaneThread;
@@ -42,8 +44,8 @@ pub(crate) enum LaneMessage {
     Submit(Box<Intent>, Ticket),
     /// The batch in flight has ended.
     Ended(BatchEnd),
-    /// Somebody wants to know when all that was submitted before is durable or refused.
-    Barrier(oneshot::Sender<()>),
+    /// Somebody wants to know when all that was submitted before about a product's stock is durable or refused.
+    Barrier(ProductId, oneshot::Sender<()>),
     /// The task that committed has failed; what became of its batch is unknown.
     Failed,
 }
@@ -115,10 +117,10 @@ pub(crate) fn submit(
     Ok(hoped_for)
 }
 
-/// Waits until everything that was submitted before is durable or refused.
-pub(crate) async fn barrier(lane: &ActorRef<LaneMessage>) {
+/// Waits until everything that was submitted before about a product's stock is durable or refused.
+pub(crate) async fn barrier(lane: &ActorRef<LaneMessage>, product: ProductId) {
     let (passed, waiting) = oneshot::channel();
-    if lane.send_message(LaneMessage::Barrier(passed)).is_ok() {
+    if lane.send_message(LaneMessage::Barrier(product, passed)).is_ok() {
         // An error: the lane is gone, and with it all that it had.
         let _ = waiting.await;
     }
@@ -144,19 +146,21 @@ pub(crate) struct Lane {
 
 impl Actor for Lane {
     type Msg = LaneMessage;
-    type State = LaneQueue<Ticket>;
+    type State = (LaneQueue<Ticket>, Barriers);
     type Arguments = ();
 
     async fn pre_start(&self, _: ActorRef<LaneMessage>, (): ()) -> Result<Self::State, ActorProcessingErr> {
-        Ok(LaneQueue::new(self.identity.clone(), self.limits))
+        let queue = LaneQueue::new(self.identity.clone(), self.limits);
+        Ok((queue, Barriers::default()))
     }
 
     async fn handle(
         &self,
         myself: ActorRef<LaneMessage>,
         message: LaneMessage,
-        queue: &mut LaneQueue<Ticket>,
+        (queue, barriers): &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
+        let has_ended = matches!(message, LaneMessage::Ended(_));
         let mut settled = Vec::new();
         match message {
             LaneMessage::Submit(intent, ticket) => {
@@ -166,21 +170,7 @@ impl Actor for Lane {
                 }
             }
             LaneMessage::Ended(end) => settled = queue.ended(&end),
-            LaneMessage::Barrier(passed) if queue.is_idle() => {
-                let _ = passed.send(());
-            }
-            // An intent of nothing, behind all others.
-            LaneMessage::Barrier(passed) => {
-                let (reply, done) = oneshot::channel();
-                let ticket = Ticket::new(Vec::new(), reply);
-                if let Err(ticket) = queue.submit(Intent::default(), ticket) {
-                    ticket.settle(Err(LaneError::Overloaded));
-                }
-                tokio::spawn(async move {
-                    let _ = done.await;
-                    let _ = passed.send(());
-                });
-            }
+            LaneMessage::Barrier(product, passed) => barriers.wait(product, passed, queue),
             LaneMessage::Failed => return Err("the task that committed has failed".into()),
         }
         if queue.is_due() {
@@ -192,6 +182,9 @@ impl Actor for Lane {
         }
         for (ticket, settled) in settled {
             ticket.settle(settled);
+        }
+        if has_ended {
+            barriers.release(queue);
         }
         self.metrics.lane.waiting(queue.waiting());
         Ok(())

@@ -84,7 +84,7 @@ impl Actor for ProductActor {
 
     async fn pre_start(&self, myself: ActorRef<ProductMessage>, (): ()) -> Result<State, ActorProcessingErr> {
         // A predecessor's last commits may be on their way: what they leave is what this one knows.
-        lane::barrier(&self.context.lane()).await;
+        lane::barrier(&self.context.lane(), self.id).await;
         let found = Box::pin(self.context.shared.store.product(self.id)).await?;
         Ok(State {
             shelf: Arc::new(myself),

@@ -33,11 +33,9 @@ const TRUSTED_IDLE: Duration = Duration::from_millis(500);
 /// Connections for batches. The pool tries one that comes back, or closes it if its answer is missing:
 /// meanwhile the next batch takes the other.
 const LANE_CONNECTIONS: u32 = 2;
-
 /// Connections for what is found by key, which takes a fraction of a millisecond: at most, and fewer of few.
 const KEYED_CONNECTIONS: u32 = 4;
-
-/// What is found by key is found by an index, whatever was in the tables when it was planned.
+/// What is found by key is found by an index, even if the tables were empty when it was planned.
 const BY_INDEX: [(&str, &str); 5] = [
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
@@ -45,6 +43,7 @@ const BY_INDEX: [(&str, &str); 5] = [
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
 ];
+
 /// How long an answer may take beyond what Postgres allows its statement.
 const ANSWER_GRACE: Duration = Duration::from_secs(1);
 
@@ -62,7 +61,8 @@ const MIGRATION_PAUSE: Duration = Duration::from_secs(1);
 /// How the store uses Postgres.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
-    /// Connections of this process at most, the lane's included.
+    /// Connections of this process at most, if there are four or more: fewer still leave two for batches and
+    /// one each for what is found by key and for all else, opened when they are first needed.
     pub max_connections: u32,
     /// How long to wait for a free connection, connecting included.
     pub acquire_timeout: Duration,

@@ -28,7 +28,7 @@ mod server;
 mod weaken;
 
 pub use events::until_told_by_owners;
-pub use plans::plans_by_key;
+pub use plans::{KeyedStatement, statements_by_key};
 pub use weaken::{WeakenError, weaken};
 
 use programs::Programs;

@@ -32,8 +32,8 @@ impl KnownProduct {
         }
     }
 
-    /// Returns the catalogue's part as whoever asked first has written it. There is one way to write it:
-    /// `write` is asked again only for what takes more than there is room for.
+    /// Returns the catalogue's part as whoever asked first has written it: all have to write it alike, and not
+    /// for one reader. `write` is asked again only for what takes more than there is room for.
     ///
     /// # Errors
     /// Those of `write`, which the next one who asks tries again.
@@ -45,7 +45,9 @@ impl KnownProduct {
         if body.len() > self.body_room() {
             return Ok(body);
         }
-        Ok(self.body.get_or_init(|| body).clone())
+        // A copy, for what it was written into may have room for twice as much.
+        let kept = self.body.get_or_init(|| Bytes::copy_from_slice(&body));
+        Ok(kept.clone())
     }
 
     /// Returns how many bytes of a body are kept. One takes more if its texts are mostly characters that

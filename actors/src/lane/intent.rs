@@ -105,6 +105,11 @@ impl Intent {
         self.stock.iter().map(|stock| stock.base).collect()
     }
 
+    /// Tells whether the intent changes a product's counters.
+    pub(super) fn changes_stock_of(&self, product: ProductId) -> bool {
+        self.stock.iter().any(|stock| stock.base.product_id == product)
+    }
+
     /// Estimates the bytes that the intent adds to a batch.
     pub(super) fn weight(&self) -> usize {
         let order = self.order.as_ref().map_or(0, |write| {

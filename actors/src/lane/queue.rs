@@ -108,6 +108,18 @@ struct InFlight<T> {
     heads_after: HashMap<ProductId, StockLevel>,
 }
 
+impl<T> InFlight<T> {
+    /// Lists the intents that its end settles, or puts back.
+    fn intents(&self) -> impl Iterator<Item = &Intent> {
+        let members = self.members.iter().map(|member| &member.waiting);
+        let outrun = self.outrun.iter().map(|(waiting, _)| waiting);
+        members
+            .chain(outrun)
+            .chain(&self.put_off)
+            .map(|waiting| &waiting.intent)
+    }
+}
+
 #[derive(Debug)]
 struct Member<T> {
     waiting: Waiting<T>,
@@ -127,9 +139,11 @@ impl<T> LaneQueue<T> {
         }
     }
 
-    /// Tells whether nothing waits and nothing is in flight.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.in_flight.is_none()
+    /// Tells whether an intent that has not been settled yet changes a product's counters.
+    pub(crate) fn concerns(&self, product: ProductId) -> bool {
+        let sent = self.in_flight.iter().flat_map(InFlight::intents);
+        let waiting = self.waiting.iter().map(|waiting| &waiting.intent);
+        sent.chain(waiting).any(|intent| intent.changes_stock_of(product))
     }
 
     /// Tells whether there is a next batch to make.

@@ -6,10 +6,11 @@ use holdfast_domain::{
 };
 use holdfast_store::{Batch, Duplicate, OrderExpected, OrderRecord, OrderState, OrderWrite, Stale};
 use proptest::prelude::*;
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::{
-    BatchEnd, Intent, LaneError, LaneIdentity, LaneLimits, LaneQueue, OperationIntent, Remembered,
+    Barriers, BatchEnd, Intent, LaneError, LaneIdentity, LaneLimits, LaneQueue, OperationIntent, Remembered,
     StockIntent,
 };
 use crate::trace::TraceParent;
@@ -333,6 +334,64 @@ fn a_full_queue_gives_the_ticket_back() {
     submit(&mut queue, reserve(level(1, 10), 1), 1);
     submit(&mut queue, reserve(level(1, 10), 1), 2);
     assert_eq!(queue.submit(reserve(level(1, 10), 1), 3), Err(3));
+}
+
+#[test]
+fn a_product_is_of_concern_until_all_intents_about_it_are_settled() {
+    let mut queue = queue(2, 256);
+    let is_of_concern = |queue: &LaneQueue<u32>, n| queue.concerns(level(n, 10).product_id);
+    submit(&mut queue, reserve(level(1, 10), 1), 1);
+    assert!(is_of_concern(&queue, 1), "it waits");
+    next(&mut queue);
+    assert!(is_of_concern(&queue, 1), "it is in flight");
+    assert!(!is_of_concern(&queue, 2), "nobody wants it");
+    queue.ended(&BatchEnd::Committed);
+    assert!(!is_of_concern(&queue, 1), "it is durable");
+
+    // Of two orders under one key the second is put off, and belongs to no batch.
+    submit(&mut queue, order(1, reserve(level(1, 10), 1)), 2);
+    submit(&mut queue, order(2, reserve(level(2, 10), 1)), 3);
+    assert_eq!(next(&mut queue).orders.len(), 1);
+    assert!(is_of_concern(&queue, 2), "it was put off");
+    // A count of stock that lost to a sale is told when the sale is durable.
+    queue.ended(&BatchEnd::Committed);
+    next(&mut queue);
+    queue.ended(&BatchEnd::Committed);
+    submit(&mut queue, reserve(level(1, 10), 1), 4);
+    let mut late = reserve(level(3, 10), 1);
+    late.stock[0].only_at = Some(9);
+    submit(&mut queue, late, 5);
+    next(&mut queue);
+    assert!(is_of_concern(&queue, 3), "it was outrun");
+    queue.ended(&BatchEnd::Committed);
+    assert!(![1, 2, 3].into_iter().any(|n| is_of_concern(&queue, n)));
+}
+
+#[test]
+fn a_barrier_is_passed_once_all_intents_about_its_product_are_settled_and_no_other() {
+    // Full with what waits: a barrier needs no room.
+    let (mut queue, mut barriers) = (queue(1, 1), Barriers::default());
+    let mut barrier = |queue: &LaneQueue<u32>, n| {
+        let (passed, passing) = oneshot::channel();
+        barriers.wait(level(n, 10).product_id, passed, queue);
+        passing
+    };
+    submit(&mut queue, reserve(level(1, 10), 1), 1);
+    next(&mut queue);
+    submit(&mut queue, reserve(level(2, 10), 1), 2);
+    let (mut first, mut second, mut other) = (barrier(&queue, 1), barrier(&queue, 2), barrier(&queue, 3));
+    assert_eq!(other.try_recv(), Ok(()));
+    assert!(first.try_recv().is_err(), "its intent is in flight");
+    queue.ended(&BatchEnd::Committed);
+    barriers.release(&queue);
+    assert_eq!(first.try_recv(), Ok(()));
+    assert!(second.try_recv().is_err(), "its intent waits");
+    next(&mut queue);
+    barriers.release(&queue);
+    assert!(second.try_recv().is_err(), "its intent is in flight");
+    queue.ended(&BatchEnd::Fenced);
+    barriers.release(&queue);
+    assert_eq!(second.try_recv(), Ok(()));
 }
 
 #[test]

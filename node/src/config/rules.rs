@@ -119,7 +119,7 @@ fn bounds(config: &Config, broken: &mut Vec<Broken>) {
             "must not be less than lane.max_batch",
         ));
     }
-    // A heartbeat, a lane and the pool's readers each hold a connection.
+    // Two for batches, one for what is found by key, and one for all else.
     if config.postgres.max_connections < 4 {
         broken.push(Broken::new("postgres.max_connections", "must be at least 4"));
     }

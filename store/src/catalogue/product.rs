@@ -183,7 +183,7 @@ impl Store {
                               attributes AS "attributes: Json<JsonObject>", low_stock_threshold, created_at,
                               updated_at, product.version, on_hand, reserved, stock.version AS stock_version
                        FROM product JOIN stock USING (product_id)
-                       WHERE product_id = ANY ($1) ORDER BY product_id"#,
+                       WHERE product_id = ANY ($1) AND stock.product_id = ANY ($1) ORDER BY product_id"#,
                     &ids,
                 )
                 .fetch_all(c)

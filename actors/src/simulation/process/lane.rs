@@ -3,10 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use holdfast_store::{Batch, Committed, StoreError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::Process;
-use crate::lane::{BatchEnd, Intent, LaneError, LaneIdentity, LaneLimits, LaneMessage, LaneQueue, Ticket};
+use crate::lane::{
+    Barriers, BatchEnd, Intent, LaneError, LaneIdentity, LaneLimits, LaneMessage, LaneQueue, Ticket,
+};
 
 /// Small, so that batches are cut and queues overflow now and then.
 const LIMITS: LaneLimits = LaneLimits {
@@ -25,6 +27,7 @@ pub(super) async fn run(process: Arc<Process>, mut messages: mpsc::UnboundedRece
         lane: 0,
     };
     let mut queue = LaneQueue::<Ticket>::new(identity, LIMITS);
+    let mut barriers = Barriers::default();
     while let Some(message) = messages.recv().await {
         match message {
             LaneMessage::Submit(intent, ticket) => submit(&mut queue, *intent, ticket),
@@ -32,19 +35,9 @@ pub(super) async fn run(process: Arc<Process>, mut messages: mpsc::UnboundedRece
                 for (ticket, settled) in queue.ended(&end) {
                     ticket.settle(settled);
                 }
+                barriers.release(&queue);
             }
-            LaneMessage::Barrier(passed) if queue.is_idle() => {
-                let _ = passed.send(());
-            }
-            // An intent of nothing, behind all others.
-            LaneMessage::Barrier(passed) => {
-                let (reply, done) = oneshot::channel();
-                submit(&mut queue, Intent::default(), Ticket::new(Vec::new(), reply));
-                process.spawn(async move {
-                    let _ = done.await;
-                    let _ = passed.send(());
-                });
-            }
+            LaneMessage::Barrier(product, passed) => barriers.wait(product, passed, &queue),
             LaneMessage::Failed => return,
         }
         let batch_id = holdfast_domain::id::uuid_v7(process.world.database.clock(), process.world.entropy());

@@ -88,7 +88,7 @@ impl Process {
     async fn act(&self, id: ProductId, actor: &Shelved, mut messages: mpsc::UnboundedReceiver<Message>) {
         // A predecessor's last commits may be on their way: what they leave is what this one knows.
         let (passed, passing) = oneshot::channel();
-        if self.lane.send(LaneMessage::Barrier(passed)).is_err() || passing.await.is_err() {
+        if self.lane.send(LaneMessage::Barrier(id, passed)).is_err() || passing.await.is_err() {
             return;
         }
         let Ok(found) = self
