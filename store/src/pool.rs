@@ -237,8 +237,8 @@ impl Store {
         &self,
         statement: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
     ) -> Result<T, StoreError> {
-        // Boxed: getting a connection takes 4 kB, which all that may lead to a statement would be as large as,
-        // and most of what a node does for a request never comes to one.
+        // Boxed: the future that gets a connection is 4 kB large, and would be moved with all that may ask for
+        // one, though few requests come to it.
         Box::pin(self.run_on(&self.pool, statement)).await
     }
 
