@@ -66,19 +66,6 @@ async fn all_sent(cluster: &Cluster) {
     .await;
 }
 
-/// Waits until the owners of all shards have told what has happened.
-async fn all_told(cluster: &Cluster) {
-    let untold = "SELECT count(*) FROM event AS e
-                  JOIN relay_position AS r ON r.shard_id = shard_of(e.subject) AND r.service =
-                      CASE e.aggregate WHEN 'user' THEN 'sessions' WHEN 'order' THEN 'orders' ELSE 'products' END
-                  WHERE (e.xid, e.aggregate, e.subject, e.sequence, e.kind)
-                      > (r.xid, r.aggregate, r.subject, r.sequence, r.kind)";
-    eventually("every event is told", || async {
-        (cluster.count(untold).await == 0).then_some(())
-    })
-    .await;
-}
-
 /// The names of the mails about an order's events of these kinds.
 async fn names_of_mails(cluster: &Cluster, order: &str, kinds: &[EventKind]) -> Vec<String> {
     let events = events_of(cluster, order).await.into_iter();
@@ -173,7 +160,7 @@ async fn what_is_told_again_leads_to_no_other_mail() {
     all_sent(&cluster).await;
     // Its owner dies, and what it had told is forgotten: its successor begins where everything began.
     let owner = cluster.owner_of(Service::Orders, &order).await;
-    all_told(&cluster).await;
+    cluster.all_told().await;
     let forget = format!(
         "UPDATE relay_position AS r SET xid = '0', aggregate = '', kind = '' FROM shard AS s
          WHERE s.service = r.service AND s.shard_id = r.shard_id AND s.owner = '{}'",
@@ -182,7 +169,7 @@ async fn what_is_told_again_leads_to_no_other_mail() {
     cluster.execute(&forget).await;
     cluster.crash(owner).await;
     cluster.settled().await;
-    all_told(&cluster).await;
+    cluster.all_told().await;
     all_sent(&cluster).await;
     let ids: Vec<_> = relay.taken().into_iter().map(|letter| letter.id).collect();
     let steps = [EventKind::OrderPlaced, EventKind::OrderConfirmed];
@@ -376,7 +363,7 @@ async fn a_seller_hears_once_of_a_product_that_runs_out() {
     for quantity in [8, 1] {
         buyer.orders(&[(&mug, quantity)]).await.expect(201);
     }
-    all_told(&cluster).await;
+    cluster.all_told().await;
     all_sent(&cluster).await;
     let mut letters: Vec<Letter> = relay.taken();
     letters.retain(|letter| letter.to == seller.email);
@@ -391,7 +378,7 @@ async fn a_node_without_mail_keeps_alerts_and_owes_nobody_a_letter() {
     let mug = scarce(&cluster.seller("seller").await).await;
     let buyer = cluster.sign_up("buyer").await;
     buyer.orders(&[(&mug, 8)]).await.expect(201);
-    all_told(&cluster).await;
+    cluster.all_told().await;
     assert_eq!(alerts_of(&cluster, &mug).await, [2]);
     assert_eq!(cluster.count("SELECT count(*) FROM consumer_task").await, 0);
     assert_eq!(

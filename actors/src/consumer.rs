@@ -74,6 +74,14 @@ impl Consumer {
         }
     }
 
+    /// Tells whether it acts at all. Where no mail is sent, a consumer that only writes mail does not.
+    const fn acts(self, is_mailing: bool) -> bool {
+        match self {
+            Self::OrderMail => is_mailing,
+            Self::StockAlerts => true,
+        }
+    }
+
     /// Tells whether it acts on events of this kind.
     const fn wants(self, kind: EventKind) -> bool {
         match self {
@@ -163,6 +171,13 @@ impl Consumers {
         Ok(())
     }
 
+    /// Tells whether any of them acts on events of a service.
+    pub(crate) fn act_on(&self, service: Service) -> bool {
+        Consumer::ALL
+            .into_iter()
+            .any(|consumer| consumer.service() == service && consumer.acts(self.mail.is_some()))
+    }
+
     /// Waits until no task is being worked on, and keeps it so for as long as the guard lives.
     pub(crate) async fn at_rest(&self) -> impl Drop + '_ {
         self.working.lock().await
@@ -171,7 +186,7 @@ impl Consumers {
 
 /// Decides what an event leads to; `None`: the consumer has no use for it.
 fn acceptance(consumer: Consumer, record: &EventRecord, is_mailing: bool) -> Option<Acceptance<'_>> {
-    if !consumer.wants(record.event.kind) {
+    if !consumer.acts(is_mailing) || !consumer.wants(record.event.kind) {
         return None;
     }
     let task = if is_mailing {
@@ -180,7 +195,6 @@ fn acceptance(consumer: Consumer, record: &EventRecord, is_mailing: bool) -> Opt
         Consequence::Nothing
     };
     let (alert, consequence) = match consumer {
-        Consumer::OrderMail if !is_mailing => return None,
         Consumer::OrderMail => (None, task),
         Consumer::StockAlerts => match stock_alerts::alert(&record.event) {
             Ok(alert) => (Some(alert), task),

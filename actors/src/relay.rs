@@ -1,12 +1,14 @@
 //! Relaying events: what a node owns, it tells.
 //!
 //! Events wait in the database, where the change that they tell of put them; relaying deletes and
-//! updates none of them. The owner of a shard knows the shard's *position*: all before it was told. It
-//! tells what follows, in the feed's order, waits until the sink has taken it for good, and then moves
-//! the position in a fenced write. Whoever owns the shard next goes on there.
+//! updates none of them. The owner of a shard knows the shard's *position*: all before it was told, or
+//! passed over because the sink does not act on it. The owner tells what follows, in the feed's order, waits
+//! until the sink has taken it for good, and then moves the position in a fenced write. Whoever owns the
+//! shard next goes on there.
 //!
 //! # Invariants
-//! - Every event is told at least once: a position moves only behind what the sink has taken.
+//! - Every event on which the sink acts is told at least once: a position moves only behind what the sink has
+//!   taken, or does not act on.
 //! - What an aggregate's events tell comes in the order of its versions. After a failure, or when a
 //!   shard changes hands, events may be told again, but none before its predecessors.
 //! - The shop does not wait for a sink that is away. Its events do.
@@ -26,7 +28,9 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use holdfast_domain::ShardId;
-use holdfast_store::{EventPosition, EventRecord, Lease, RelayLag, RelayPosition, Service, StoreError};
+use holdfast_store::{
+    EventPosition, EventRecord, Lease, RelayEvent, RelayLag, RelayPosition, Service, StoreError,
+};
 
 pub use nats::{NatsOptions, NatsSettingError};
 
@@ -82,6 +86,12 @@ pub trait EventSink: Send + Sync {
     ///
     /// The events of an aggregate come in the order of its versions, and must be taken in it.
     fn deliver<'a>(&'a self, batch: &'a [EventRecord]) -> BoxFuture<'a, Result<(), NotTaken>>;
+
+    /// Tells whether it acts on any event of a service's shards, always the same. If not, the relay passes
+    /// these over. With NATS it is not asked, and gets what the stream holds.
+    fn acts_on(&self, _service: Service) -> bool {
+        true
+    }
 }
 
 /// How relaying goes on this node.
@@ -177,14 +187,19 @@ impl EventSink for OwnConsumers {
             taken.map_err(|error| NotTaken::from_error("the database did not take them", error))
         })
     }
+
+    fn acts_on(&self, service: Service) -> bool {
+        self.0.consumers.act_on(service)
+    }
 }
 
 struct Relay {
     shared: Shared,
     sink: Arc<dyn EventSink>,
-    /// How far the shards that this node owns have been told.
+    /// How far the shards that this node owns have been told, or passed over.
     positions: HashMap<(Service, ShardId), RelayPosition>,
-    /// Before this place everything has been told that is of these shards; no shards, nothing untold.
+    /// Before this place everything has been told or passed over that is of these shards; no shards, nothing
+    /// untold.
     all_told: EventPosition,
     /// Whether it leaves the database to others for a while after each round.
     rests: bool,
@@ -244,21 +259,39 @@ impl Relay {
         }
         let store = &self.shared.store;
         let news = store.relay_news(self.all_told, WINDOW).await?;
-        let positions: Vec<RelayPosition> = self.positions.values().copied().collect();
-        let batch = if news.is_news {
-            store
-                .relay_batch(&positions, news.until, BATCH_OF_SHARD, BATCH)
-                .await?
-        } else {
-            Vec::new()
-        };
-        if batch.is_empty() {
-            // Nothing of these shards in the window; there may be farther on.
-            let is_more = news.is_news && news.until < news.horizon;
-            self.all_told = if is_more { news.until } else { news.horizon };
-            return Ok(is_more);
+        if !news.is_news {
+            self.all_told = news.horizon;
+            return Ok(false);
         }
+        let (told, passed_over): (Vec<RelayPosition>, Vec<RelayPosition>) = self
+            .positions
+            .values()
+            .partition(|known| self.sink.acts_on(known.lease.service));
+        let batch = store
+            .relay_batch(&told, news.until, BATCH_OF_SHARD, BATCH)
+            .await?;
+        // First, and whatever becomes of the sink: nobody waits for these.
+        let last = store.relay_last(&passed_over, news.horizon).await?;
+        self.advance(last).await?;
         let is_full = batch.len() >= BATCH_OF_SHARD as usize;
+        if !batch.is_empty() {
+            let reached = self.tell(&told, batch).await?;
+            self.advance(reached).await?;
+        }
+        if is_full {
+            return Ok(true);
+        }
+        self.all_told = if told.is_empty() { news.horizon } else { news.until };
+        // Farther on than the window there may be more.
+        Ok(self.all_told < news.horizon)
+    }
+
+    /// Tells events of shards that stand where `positions` says; returns how far they were told.
+    async fn tell(
+        &self,
+        positions: &[RelayPosition],
+        batch: Vec<RelayEvent>,
+    ) -> Result<Vec<RelayPosition>, NotTaken> {
         let mut reached: HashMap<usize, EventPosition> = HashMap::new();
         let mut records = Vec::with_capacity(batch.len());
         for event in batch {
@@ -269,26 +302,15 @@ impl Relay {
         self.sink.deliver(&records).await?;
         let told = u64::try_from(records.len()).unwrap_or(u64::MAX);
         self.shared.relay.told.fetch_add(told, Ordering::Relaxed);
-        self.advance(&positions, &reached).await?;
-        Ok(is_full)
+        let reached = reached.into_iter().filter_map(|(index, position)| {
+            let lease = positions.get(index)?.lease;
+            Some(RelayPosition { lease, position })
+        });
+        Ok(reached.collect())
     }
 
-    /// Moves the positions of shards of which something was told.
-    async fn advance(
-        &mut self,
-        positions: &[RelayPosition],
-        reached: &HashMap<usize, EventPosition>,
-    ) -> Result<(), StoreError> {
-        let moved: Vec<RelayPosition> = reached
-            .iter()
-            .filter_map(|(index, position)| {
-                let lease = positions.get(*index)?.lease;
-                Some(RelayPosition {
-                    lease,
-                    position: *position,
-                })
-            })
-            .collect();
+    /// Moves shards' positions.
+    async fn advance(&mut self, moved: Vec<RelayPosition>) -> Result<(), StoreError> {
         let advanced = self.shared.store.relay_advance(&moved).await?;
         for told in moved {
             let shard = (told.lease.service, told.lease.shard);

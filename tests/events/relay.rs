@@ -11,7 +11,7 @@ use std::{
 
 use futures_util::{FutureExt, future::BoxFuture};
 use holdfast_actors::{EventSink, NatsOptions, NotTaken, StartError};
-use holdfast_domain::Event;
+use holdfast_domain::{Event, event::Aggregate};
 use holdfast_store::{EventPosition, EventRecord, FeedLimit, Service};
 use serde_json::json;
 use uuid::Uuid;
@@ -23,6 +23,8 @@ use crate::harness::{Cluster, Person, eventually};
 struct Recorder {
     told: Mutex<Vec<Event>>,
     is_away: AtomicBool,
+    /// The service whose events it does not act on.
+    ignores: Option<Service>,
 }
 
 impl Recorder {
@@ -42,6 +44,10 @@ impl EventSink for Recorder {
             Ok(())
         }
         .boxed()
+    }
+
+    fn acts_on(&self, service: Service) -> bool {
+        self.ignores != Some(service)
     }
 }
 
@@ -141,6 +147,70 @@ async fn everything_is_told_in_order_though_a_node_dies_and_the_sink_is_away() {
             .then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_the_sink_does_not_act_on_is_passed_over_and_never_told() {
+    let recorder = Arc::new(Recorder {
+        ignores: Some(Service::Orders),
+        ..Recorder::default()
+    });
+    let sink = recorder.clone();
+    let mut cluster = Cluster::start_tuned(2, move |options| options.event_sink = Some(sink.clone())).await;
+    let seller = cluster.seller("seller").await;
+    let buyer = cluster.sign_up("buyer").await;
+    let mug = seller.lists("mug", 1_000).await;
+    trade(&cluster, &buyer, &mug, 10).await;
+    cluster.all_told().await;
+    // Though the sink is away, and there are more than are looked through at once.
+    recorder.is_away.store(true, Ordering::Relaxed);
+    let jug = seller.lists("jug", 1).await;
+    for _ in 0..12 {
+        let sql = "INSERT INTO event (aggregate, subject, sequence, kind, event_id, at, data, node, epoch)
+                   SELECT 'order', gen_random_uuid(), 1, 'order.placed', gen_random_uuid(), now(), '{}', 'made up', 0
+                   FROM generate_series(1, 600)";
+        cluster.execute(sql).await;
+    }
+    let cup = seller.lists("cup", 1).await;
+    eventually("orders are passed over, and the rest waits", || async {
+        let orders = cluster.untold(Aggregate::Order).await;
+        let products = cluster.untold(Aggregate::Product).await;
+        (orders == 0 && products >= 2).then_some(())
+    })
+    .await;
+    // Whoever takes the shards over goes on behind them.
+    let owner = cluster.owner_of_product(&mug).await;
+    cluster.crash(owner).await;
+    cluster.settled().await;
+    recorder.is_away.store(false, Ordering::Relaxed);
+    trade(&cluster, &buyer.at(cluster.api(0)), &mug, 3).await;
+    cluster.all_told().await;
+    for product in [jug, cup] {
+        let told = recorder.told();
+        assert!(told.iter().any(|event| event.subject.to_string() == product));
+    }
+    cluster.execute("DELETE FROM event WHERE node = 'made up'").await;
+    let (of_orders, others): (Vec<_>, Vec<_>) = committed(&cluster)
+        .await
+        .into_iter()
+        .partition(|event| event.kind.aggregate() == Aggregate::Order);
+    assert!(of_orders.len() > 3 * 10);
+    expect_all_told(&others, &recorder.told());
+}
+
+#[tokio::test]
+async fn where_no_mail_is_sent_the_shops_own_consumers_are_told_of_no_order() {
+    let cluster = Cluster::start(1).await;
+    let seller = cluster.seller("seller").await;
+    let buyer = cluster.sign_up("buyer").await;
+    let mug = seller.lists("mug", 1_000).await;
+    assert_eq!(trade(&cluster, &buyer, &mug, 10).await, 10);
+    cluster.all_told().await;
+    let acted_on = cluster
+        .count("SELECT count(*) FROM event WHERE aggregate IN ('product', 'stock')")
+        .await;
+    let told = cluster.node(0).node.client().relay_status().told;
+    assert_eq!(i64::try_from(told), Ok(acted_on));
 }
 
 #[tokio::test]

@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use holdfast_actors::{
     HashingOptions, Node, NodeOptions, StartError, client::NodeState, hash_password, mint_user_id,
 };
-use holdfast_domain::{Email, Event, EventId, EventKind, JsonObject, NodeId, Role, User, id::shard_of};
+use holdfast_domain::{
+    Email, Event, EventId, EventKind, JsonObject, NodeId, Role, User, event::Aggregate, id::shard_of,
+};
 use holdfast_http::{Edge, EdgeHandle, EdgeOptions};
 use holdfast_store::{NewAccount, Service, Store, StoreOptions, testing::TestDatabase};
 use sqlx::Executor;
@@ -214,6 +216,37 @@ impl Cluster {
             .fetch_one(&mut connection)
             .await
             .expect("sound SQL")
+    }
+
+    /// Counts the events of an aggregate that their shards' owners have yet to tell, or to pass over.
+    pub(crate) async fn untold(&self, aggregate: Aggregate) -> i64 {
+        let sql = format!(
+            "SELECT count(*) FROM event AS e
+             JOIN relay_position AS r ON r.shard_id = shard_of(e.subject) AND r.service =
+                 CASE e.aggregate WHEN 'user' THEN 'sessions' WHEN 'order' THEN 'orders' ELSE 'products' END
+             WHERE e.aggregate = '{}'
+               AND (e.xid, e.aggregate, e.subject, e.sequence, e.kind)
+                   > (r.xid, r.aggregate, r.subject, r.sequence, r.kind)",
+            aggregate.as_str()
+        );
+        self.count(&sql).await
+    }
+
+    /// Waits until the owners of all shards have told what has happened, or passed it over.
+    pub(crate) async fn all_told(&self) {
+        eventually("every event is told", || async {
+            let mut untold = 0;
+            for aggregate in [
+                Aggregate::User,
+                Aggregate::Product,
+                Aggregate::Stock,
+                Aggregate::Order,
+            ] {
+                untold += self.untold(aggregate).await;
+            }
+            (untold == 0).then_some(())
+        })
+        .await;
     }
 
     /// Runs SQL in a transaction that stays open, with its locks, until the connection is dropped.

@@ -2,9 +2,9 @@ use std::time::Duration;
 
 use holdfast_domain::{
     Email, Event, EventId, EventKind, JsonObject, Money, Order, OrderId, OrderLine, OrderStatus, Product,
-    ProductId, ProductStatus, Role, Sku, Timestamp, User, UserId, order,
+    ProductId, ProductStatus, Role, Sku, Timestamp, User, UserId, event::Aggregate, order,
 };
-use holdfast_store::{Consequence, EventRecord};
+use holdfast_store::{Consequence, EventRecord, Service};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -279,4 +279,29 @@ fn what_is_refused_for_good_is_not_tried_again() {
         Next::Dead("550 nobody here".to_owned())
     );
     assert_eq!(next(Ok(()), 1, &options(), 0.5), Next::Done);
+}
+
+#[test]
+fn consumers_act_on_events_of_their_own_service_alone() {
+    for consumer in Consumer::ALL {
+        let kinds = EventKind::ALL.iter().filter(|kind| consumer.wants(**kind));
+        for kind in kinds {
+            let service = match kind.aggregate() {
+                Aggregate::User => Service::Sessions,
+                Aggregate::Product | Aggregate::Stock => Service::Products,
+                Aggregate::Order => Service::Orders,
+            };
+            assert_eq!(service, consumer.service(), "{kind}");
+        }
+    }
+}
+
+#[test]
+fn where_no_mail_is_sent_nobody_acts_on_orders() {
+    let acting = |is_mailing| Consumer::ALL.map(|consumer| (consumer.service(), consumer.acts(is_mailing)));
+    assert_eq!(acting(true), [(Service::Orders, true), (Service::Products, true)]);
+    assert_eq!(
+        acting(false),
+        [(Service::Orders, false), (Service::Products, true)]
+    );
 }

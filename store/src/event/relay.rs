@@ -15,7 +15,7 @@ use crate::{Lease, Service, Store, StoreError, cluster::LeaseColumns, decode};
 pub struct RelayPosition {
     /// The shard, as its owner holds it.
     pub lease: Lease,
-    /// The place behind the last event that was told.
+    /// The place behind the last event that was told, or passed over.
     pub position: EventPosition,
 }
 
@@ -257,6 +257,9 @@ impl Store {
         per_shard: u32,
         limit: u32,
     ) -> Result<Vec<RelayEvent>, StoreError> {
+        if positions.is_empty() {
+            return Ok(Vec::new());
+        }
         let columns = PositionColumns::of(positions);
         let rows = self
             .run(async |c| {
@@ -296,7 +299,52 @@ impl Store {
         rows.into_iter().map(RelayEvent::try_from).collect()
     }
 
-    /// Notes how far shards have been told; returns those whose note was taken. What is missing there
+    /// Finds the last events of these shards before `until`, without what they tell: for shards of which
+    /// nothing is to be told. Returns those shards that have one behind where they stand.
+    pub async fn relay_last(
+        &self,
+        positions: &[RelayPosition],
+        until: EventPosition,
+    ) -> Result<Vec<RelayPosition>, StoreError> {
+        if positions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let columns = PositionColumns::of(positions);
+        let rows = self
+            .run(async |c| {
+                sqlx::query!(
+                    r#"SELECT w.n AS "n!", e.xid::text AS "xid!", e.subject AS "subject!", e.sequence AS "sequence!",
+                              e.kind AS "kind!"
+                       FROM unnest($1::smallint[], $2::text[]) WITH ORDINALITY AS w (slot, xid, n)
+                       CROSS JOIN LATERAL (
+                           SELECT event.xid, event.subject, event.sequence, event.kind FROM event
+                           WHERE feed_slot(event.aggregate, event.subject) = w.slot
+                             AND event.xid >= w.xid::xid8 AND event.xid < $3::text::xid8
+                           ORDER BY event.xid DESC, event.aggregate DESC, event.subject DESC, event.sequence DESC,
+                                    event.kind DESC
+                           LIMIT 1
+                       ) AS e"#,
+                    &columns.slot,
+                    &columns.xid,
+                    until.xid().to_string(),
+                )
+                .fetch_all(c)
+                .await
+            })
+            .await?;
+        let mut found = Vec::new();
+        for row in rows {
+            let known = usize::try_from(row.n - 1).ok().and_then(|n| positions.get(n));
+            let known = known.ok_or_else(|| StoreError::corrupt("a shard's ordinal"))?;
+            let position = EventPosition::from_columns(&row.xid, row.subject, row.sequence, &row.kind)?;
+            if position > known.position {
+                found.push(RelayPosition { position, ..*known });
+            }
+        }
+        Ok(found)
+    }
+
+    /// Notes how far shards have been told, or passed over; returns those whose note was taken. What is missing there
     /// is held by another node now, or stood as far before.
     ///
     /// All are of one node.

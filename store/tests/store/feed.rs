@@ -8,6 +8,7 @@ use holdfast_store::{
     StoreError,
 };
 use sqlx::Connection;
+use uuid::Uuid;
 
 use crate::{
     draft::Draft,
@@ -222,6 +223,62 @@ async fn a_shards_events_are_told_up_to_its_position_by_its_owner_only() {
     );
     let error = shop.store.relay_advance(&[further]).await.expect_err("is fenced");
     assert!(matches!(error, StoreError::Fenced { .. }), "{error:?}");
+    shop.store.close().await;
+}
+
+#[tokio::test]
+async fn the_last_event_of_a_shard_of_which_nothing_is_to_be_told_is_where_it_goes_on() {
+    let shop = Shop::open().await;
+    let mug = shop.product("MUG", 5).await;
+    // Later ones of the same shard, of one transaction, each of which is the last by another column.
+    let other = Uuid::from_u128(mug.id.0.as_u128() ^ (1 << 40));
+    shop.execute(&format!(
+        "INSERT INTO event (aggregate, subject, sequence, kind, event_id, at, data, node, epoch)
+         SELECT aggregate, subject::uuid, sequence, kind, gen_random_uuid(), now(), '{{}}', 'made up', 0
+         FROM (VALUES ('stock', '{mug}', 2, 'stock.low'), ('stock', '{mug}', 3, 'stock.low'),
+                      ('stock', '{other}', 9, 'stock.low'), ('product', '{mug}', 99, 'product.updated'),
+                      ('stock', '{mug}', 3, 'stock.depleted')) AS made (aggregate, subject, sequence, kind)",
+        mug = mug.id.0
+    ))
+    .await;
+    let mut before = positions(&shop).await;
+    before.retain(|known| known.lease.service == Service::Products);
+    let horizon = shop.store.event_horizon().await.expect("reads");
+    let told = shop
+        .store
+        .relay_batch(&before, horizon, 10, 100)
+        .await
+        .expect("reads");
+    let farthest = told.last().expect("six of them").position;
+
+    let last = shop.store.relay_last(&before, horizon).await.expect("reads");
+    assert_eq!(last.len(), 1, "no other shard has any");
+    assert_eq!(last[0].lease.shard, mug.id.shard());
+    assert_eq!(last[0].position, farthest);
+    let until = EventPosition::before(farthest.xid());
+    let earlier = shop.store.relay_last(&before, until).await.expect("reads");
+    assert_eq!(
+        earlier[0].position, told[0].position,
+        "the later ones are not final"
+    );
+
+    assert_eq!(shop.store.relay_advance(&last).await.expect("moves").len(), 1);
+    let after = positions(&shop).await;
+    assert_eq!(
+        shop.store.relay_last(&after, horizon).await.expect("reads").len(),
+        2
+    );
+    let after: Vec<_> = after
+        .into_iter()
+        .filter(|known| known.lease.service == Service::Products)
+        .collect();
+    assert!(
+        shop.store
+            .relay_last(&after, horizon)
+            .await
+            .expect("reads")
+            .is_empty()
+    );
     shop.store.close().await;
 }
 
