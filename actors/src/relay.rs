@@ -251,7 +251,8 @@ impl Relay {
         }
     }
 
-    /// Tells a batch of events, if there are any; returns whether there may be more.
+    /// Passes over what the sink does not act on, and tells a batch of the rest, if there is any; returns
+    /// whether there may be more.
     async fn round(&mut self) -> Result<bool, RelayError> {
         self.follow_ownership().await?;
         if self.positions.is_empty() {
@@ -312,10 +313,10 @@ impl Relay {
     /// Moves shards' positions.
     async fn advance(&mut self, moved: Vec<RelayPosition>) -> Result<(), StoreError> {
         let advanced = self.shared.store.relay_advance(&moved).await?;
-        for told in moved {
-            let shard = (told.lease.service, told.lease.shard);
+        for reached in moved {
+            let shard = (reached.lease.service, reached.lease.shard);
             if advanced.contains(&shard) {
-                self.positions.insert(shard, told);
+                self.positions.insert(shard, reached);
             } else {
                 // Somebody else's now, most likely; if not, it is read anew.
                 self.positions.remove(&shard);
