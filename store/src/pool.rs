@@ -1,6 +1,7 @@
 //! The pool of connections, and how long anybody waits for Postgres.
 
 mod figures;
+mod keeping;
 
 use std::{
     io,
@@ -10,15 +11,17 @@ use std::{
 
 use holdfast_domain::Timestamp;
 use sqlx::{
-    AssertSqlSafe, Connection, PgConnection, PgPool,
+    AssertSqlSafe, Connection, PgConnection, PgPool, Postgres,
     error::DatabaseError,
     migrate::{MigrateError, Migrator},
+    pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::time::timeout;
 
 pub use figures::PoolFigures;
 
+use self::keeping::KeepingPool;
 use crate::StoreError;
 
 pub(crate) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
@@ -30,8 +33,8 @@ pub(crate) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
 
 /// A connection that has been idle for longer is tried before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_millis(500);
-/// Connections for batches. The pool tries one that comes back, or closes it if its answer is missing:
-/// meanwhile the next batch takes the other.
+/// Connections for batches. One is kept from batch to batch; while the pool tries it, or closes it since its
+/// answer is missing, the next batch takes the other.
 const LANE_CONNECTIONS: u32 = 2;
 /// Connections for what is found by key, which takes a fraction of a millisecond: at most, and fewer of few.
 const KEYED_CONNECTIONS: u32 = 4;
@@ -117,7 +120,7 @@ pub struct Store {
     pool: PgPool,
     /// For batches: few connections keep warm what a commit needs, and whoever reads much cannot hold a
     /// commit up.
-    lane: PgPool,
+    lane: Arc<KeepingPool>,
     /// For statements that find rows by key: planned once for each connection, as that takes longer than
     /// to find them.
     keyed: PgPool,
@@ -154,7 +157,7 @@ impl Store {
         let keyed = pool_options(&options, keyed).connect_lazy_with(connect_options.options(BY_INDEX));
         Ok(Self {
             pool,
-            lane,
+            lane: Arc::new(KeepingPool::new(lane)),
             keyed,
             options,
             tally: Arc::default(),
@@ -250,12 +253,20 @@ impl Store {
         Box::pin(self.run_on(&self.keyed, statement)).await
     }
 
-    /// Does the same on a connection of the lane's.
+    /// Does the same on a connection of the lane's, and keeps it for the next statement if it is in order.
     pub(crate) async fn run_on_lane<T>(
         &self,
         statement: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
     ) -> Result<T, StoreError> {
-        Box::pin(self.run_on(&self.lane, statement)).await
+        Box::pin(async {
+            let mut held = self.acquired(self.lane.acquire()).await?;
+            let answer = self.answered(&mut held.connection, statement).await;
+            if is_answer(&answer) {
+                self.lane.keep(held);
+            }
+            answer
+        })
+        .await
     }
 
     async fn run_on<T>(
@@ -263,17 +274,40 @@ impl Store {
         pool: &PgPool,
         statement: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
     ) -> Result<T, StoreError> {
+        let mut connection = self.acquired(pool.acquire()).await?;
+        self.answered(&mut connection, statement).await
+    }
+
+    /// Waits for a connection, and counts that.
+    async fn acquired<C>(&self, acquiring: impl Future<Output = sqlx::Result<C>>) -> Result<C, StoreError> {
         let began = Instant::now();
-        let acquired = pool.acquire().await;
+        let acquired = acquiring.await;
         self.tally.count(began.elapsed(), acquired.is_ok());
-        let mut connection = acquired.map_err(StoreError::Unavailable)?;
+        acquired.map_err(StoreError::Unavailable)
+    }
+
+    /// Waits for a statement's answer for no longer than it may take.
+    async fn answered<T>(
+        &self,
+        connection: &mut PoolConnection<Postgres>,
+        statement: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
+    ) -> Result<T, StoreError> {
         let limit = self.options.statement_timeout + ANSWER_GRACE;
-        let answer = within(limit, statement(&mut connection)).await;
+        let answer = within(limit, statement(connection)).await;
         if matches!(answer, Err(StoreError::OutcomeUnknown(_))) {
             // The answer may still arrive: trying the connection for reuse could take for ever.
             connection.close_on_drop();
         }
         answer
+    }
+}
+
+/// Tells whether Postgres has answered, be it that it refuses.
+fn is_answer<T>(answer: &Result<T, StoreError>) -> bool {
+    match answer {
+        Ok(_) | Err(StoreError::Fenced { .. } | StoreError::Version(_) | StoreError::Duplicate(_)) => true,
+        Err(StoreError::Rejected(error)) => error.as_database_error().is_some(),
+        Err(_) => false,
     }
 }
 

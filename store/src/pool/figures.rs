@@ -45,10 +45,9 @@ impl Tally {
 impl Store {
     /// Tells how busy the pool is, without asking the database.
     pub fn pool_figures(&self) -> PoolFigures {
-        let pools = [&self.pool, &self.lane, &self.keyed];
-        let idle: usize = pools.iter().map(|pool| pool.num_idle()).sum();
+        let idle = self.pool.num_idle() + self.lane.idle() + self.keyed.num_idle();
         PoolFigures {
-            connections: pools.iter().map(|pool| pool.size()).sum(),
+            connections: self.pool.size() + self.lane.size() + self.keyed.size(),
             idle: u32::try_from(idle).unwrap_or(u32::MAX),
             max: self.options.max_connections,
             acquired: self.tally.acquired.load(Relaxed),

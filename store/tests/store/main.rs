@@ -5,6 +5,7 @@ mod audit;
 mod catalogue;
 mod cluster;
 mod conflicts;
+mod connections;
 mod consumers;
 mod draft;
 mod feed;
